@@ -1,0 +1,1 @@
+"""What the nouns are, and what each keeper promises. No I/O."""

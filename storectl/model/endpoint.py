@@ -1,0 +1,26 @@
+"""One address of the API, written once: the client formats it, the server routes it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import quote
+
+
+class Endpoint(NamedTuple):
+    """A method and a path with {placeholders}.
+
+    noun: dataset, kvs, queue, token or user. needs: what the caller must be
+    allowed to do: read, write, manage, own (list and create), or nothing.
+    signed: a URL signature opens it too. fast: the class of its rate limit.
+    """
+
+    method: str
+    path: str
+    noun: str
+    needs: str | None = "read"
+    signed: bool = False
+    fast: bool = False
+
+    def url(self, **parts: str) -> str:
+        """The path with its placeholders filled and percent-encoded; `~` stays."""
+        return self.path.format(**{name: quote(part, safe="~") for name, part in parts.items()})

@@ -1,0 +1,222 @@
+"""Items of a dataset as bytes: read once, checked, and never written anew.
+
+A number such as 1.0 or 12345678901234567890, the order of keys and escapes come
+back as the sender wrote them, since nothing here parses an item into objects.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from storectl.errors import InvalidInput, TooLarge
+from storectl.model.rules import MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES
+
+Item = dict[str, Any]
+
+_raws = msgspec.json.Decoder(list[Raw])
+_encode = msgspec.json.Encoder().encode
+_decode_lines = msgspec.json.Decoder().decode_lines
+_decode = msgspec.json.Decoder().decode
+
+# Raw lets 1e999 through. Digits, e and E are folded, + is dropped, so that one
+# search finds every exponent of three digits; what it finds is then decoded.
+_FOLD = bytes(0x39 if 48 <= c <= 57 else 0x65 if c in b"eE" else 0x20 for c in range(256))
+_HUGE = (b"9e999", b"9" * 309)
+_EMPTY = re.compile(rb"\{\s*\}")
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_BRACE = ord("{")
+_AFTER_BRACE = frozenset(b"} \t")
+
+
+class Items(Struct):
+    """JSON lines, each one object and ended by a newline, with the end of each.
+
+    ends: offset after each line, in bytes. clean: how many are left when hidden
+    fields (`#…`) and then empty items are dropped.
+    """
+
+    lines: bytes
+    ends: array[int]
+    clean: int
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @classmethod
+    def of(cls, items: Iterable[Item]) -> Items:
+        """Encode objects."""
+        return cls.from_lines([_encode(item) for item in items])
+
+    @classmethod
+    def from_lines(cls, lines: list[bytes]) -> Items:
+        """Join objects that are known to be valid JSON without a newline inside."""
+        ends = array("I", accumulate(map((1).__add__, map(len, lines))))
+        body = b"\n".join(lines) + b"\n" if lines else b""
+        return cls(body, ends, _count_clean(body, lines))
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Items:
+        """Read what a push may send: an object, or an array of objects.
+
+        Elements may be strings that hold the JSON of an object, as old clients
+        send them. Raises InvalidInput with line and column, or the position of
+        the element that is not an object.
+        """
+        text = check_utf8(body)
+        start = text[:64].lstrip()[:1] or text.lstrip()[:1]
+        try:
+            found = _raws.decode(body) if start == "[" else [_raw(body)]
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise not_json(error, text) from None
+        lines = list(map(bytes, found))
+        if any(line[0] != _BRACE for line in lines):
+            lines = [_object(line, at) for at, line in enumerate(lines)]
+        if b"\n" in body or b"\r" in body:
+            lines = [line.replace(b"\r", b" ").replace(b"\n", b" ") for line in lines]
+        check_numbers(body, lines)
+        check_depth(lines)
+        return cls.from_lines(lines)
+
+    def slice(self, start: int, stop: int) -> Items:
+        """The items [start, stop)."""
+        first = self.ends[start - 1] if start else 0
+        last = self.ends[stop - 1] if stop else 0
+        ends = array("I", (end - first for end in self.ends[start:stop]))
+        lines = self.lines[first:last]
+        return Items(lines, ends, _count_clean(lines, None))
+
+    def split(self, max_bytes: int) -> Iterator[Items]:
+        """Cut into parts of at most max_bytes each, or of one item."""
+        start, base, count = 0, 0, len(self.ends)
+        if len(self.lines) <= max_bytes:
+            yield self
+            return
+        for at in range(1, count):
+            if self.ends[at] - base > max_bytes:
+                yield self.slice(start, at)
+                start, base = at, self.ends[at - 1]
+        yield self.slice(start, count)
+
+    def objects(self) -> list[Item]:
+        """Decode every item."""
+        return _decode_lines(self.lines)
+
+    def json(self) -> bytes:
+        """The items as one JSON array."""
+        return b"[" + self.lines[:-1].replace(b"\n", b",") + b"]"
+
+
+def check_utf8(body: bytes) -> str:
+    """The body as text. InvalidInput names the first bad byte."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"Body is not UTF-8: bad byte 0x{body[error.start]:02x} at offset {error.start}",
+            type="invalid-input",
+        ) from None
+
+
+def not_json(error: Exception, text: str, where: str = "Body") -> InvalidInput:
+    """The failure of a decode, with line and column instead of a byte offset."""
+    if isinstance(error, RecursionError):
+        return InvalidInput(f"{where} is nested too deeply", type="invalid-input")
+    what = str(error)
+    if "truncated" in what:
+        at: int | None = len(text)
+        why = "it ends too early"
+    else:
+        found = re.search(r"^JSON is malformed: (.*?) \(byte (\d+)\)", what)
+        why = found[1] if found else what
+        at = len(text.encode()[: int(found[2])].decode(errors="ignore")) if found else None
+    if at is None:
+        return InvalidInput(f"{where} is not JSON: {why}", type="invalid-input")
+    line = text.count("\n", 0, at) + 1
+    column = at - (text.rfind("\n", 0, at) + 1) + 1
+    return InvalidInput(
+        f"{where} is not JSON: {why} at line {line}, column {column}", type="invalid-input"
+    )
+
+
+def check_numbers(body: bytes, lines: Iterable[bytes]) -> None:
+    """Refuse numbers that no JSON reader can hold, such as 1e999."""
+    folded = body.translate(_FOLD, b"+")
+    if not any(mark in folded for mark in _HUGE):
+        return
+    for at, line in enumerate(lines):
+        try:
+            _decode(line)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise InvalidInput(f"Item {at} is not JSON: {error}", type="invalid-input") from None
+
+
+def check_depth(lines: Iterable[bytes]) -> None:
+    """Refuse nesting over the limit, so that whatever is kept can be read again."""
+    shortest = 2 * MAX_JSON_DEPTH
+    for at, line in enumerate(lines):
+        if len(line) <= shortest or line.count(b"{") + line.count(b"[") <= MAX_JSON_DEPTH:
+            continue
+        depth = 0
+        for mark in _BRACKETS.finditer(line):
+            depth += 1 if mark[0] in (b"{", b"[") else -1 if mark[0] in (b"}", b"]") else 0
+            if depth > MAX_JSON_DEPTH:
+                raise InvalidInput(
+                    f"Item {at} is nested over {MAX_JSON_DEPTH} levels deep", type="invalid-input"
+                )
+
+
+def check_size(body: bytes) -> bytes:
+    """Refuse a payload over 9 MiB."""
+    if len(body) > MAX_PAYLOAD_BYTES:
+        raise too_large(len(body))
+    return body
+
+
+def too_large(actual: int) -> TooLarge:
+    """The failure of a payload over the limit, as the API words it."""
+    return TooLarge(
+        f"The POST payload is too large (limit: {MAX_PAYLOAD_BYTES} bytes, "
+        f"actual length: {actual} bytes)."
+    )
+
+
+def _raw(body: bytes) -> Raw:
+    return msgspec.json.decode(body, type=Raw)
+
+
+def _object(line: bytes, at: int) -> bytes:
+    if line[:1] == b"{":
+        return line
+    if line[:1] == b'"':
+        inner = _decode(line).encode()
+        if inner.lstrip()[:1] == b"{":
+            return Items.from_json(inner).lines[:-1]
+    kind = {b"[": "an array", b'"': "a string", b"n": "null", b"t": "a boolean", b"f": "a boolean"}
+    raise InvalidInput(
+        f"Item {at} is {kind.get(line[:1], 'a number')}, not an object", type="invalid-input"
+    )
+
+
+def _count_clean(body: bytes, lines: list[bytes] | None) -> int:
+    hidden = b"#" in body or b"\\u0023" in body
+    if lines is None:
+        lines = body.split(b"\n")[:-1]
+    maybe_empty = not _AFTER_BRACE.isdisjoint({line[1] for line in lines})
+    if not hidden and not maybe_empty:
+        return len(lines)
+    return sum(1 for line in lines if _is_clean(line, hidden))
+
+
+def _is_clean(line: bytes, hidden: bool) -> bool:
+    if _EMPTY.fullmatch(line.strip()):
+        return False
+    if hidden and (b'"#' in line or b"\\u0023" in line):
+        return any(not name.startswith("#") for name in _decode(line))
+    return True

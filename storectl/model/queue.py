@@ -1,0 +1,220 @@
+"""Request queues: URLs to visit, each once, with locks for those who visit them."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from msgspec import UNSET, Struct, UnsetType
+
+from storectl.errors import InvalidInput
+from storectl.model import rules
+from storectl.model.endpoint import Endpoint
+from storectl.model.storage import Storage, Storages
+
+Request = dict[str, Any]
+"""A request as its sender wrote it, unknown fields included, with its `id`.
+
+`uniqueKey` and `url` are always there; `handledAt` is set once it is handled;
+`lockExpiresAt` and `lockByClient` only while it is locked.
+"""
+
+METHODS = frozenset("GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH".split())
+
+
+class Queue(Storage, kw_only=True):
+    """One request queue."""
+
+    total_request_count: int = 0
+    handled_request_count: int = 0
+    pending_request_count: int = 0
+    had_multiple_clients: bool = False
+
+
+class Added(Struct, rename="camel", kw_only=True):
+    """What became of one request that was added or updated."""
+
+    request_id: str
+    unique_key: str | UnsetType = UNSET
+    was_already_present: bool
+    was_already_handled: bool
+
+
+class AddedBatch(Struct, rename="camel", kw_only=True):
+    """What became of a batch. Unprocessed requests may be sent again."""
+
+    processed_requests: list[Added]
+    unprocessed_requests: list[Request]
+
+
+class DeletedBatch(Struct, rename="camel", kw_only=True):
+    """What a batch delete took away, by id and uniqueKey as far as known."""
+
+    processed_requests: list[dict[str, str]]
+    unprocessed_requests: list[Request]
+
+
+class Head(Struct, rename="camel", kw_only=True):
+    """The next requests, in order: unhandled and not locked.
+
+    items: id, uniqueKey, url, method, retryCount of each.
+    """
+
+    limit: int
+    queue_modified_at: str
+    had_multiple_clients: bool
+    items: list[Request]
+
+
+class LockedHead(Head, rename="camel", kw_only=True):
+    """The next requests, now locked for this client; items have `lockExpiresAt` too.
+
+    queue_has_locked_requests: whether anyone holds a lock, the caller included.
+    """
+
+    lock_secs: int
+    queue_has_locked_requests: bool
+    client_key: str | None
+
+
+class RequestsQuery(Struct, rename="camel", frozen=True, kw_only=True):
+    """Which requests to list, by id. states: any of locked, pending; none means all."""
+
+    limit: int = 1000
+    cursor: str | None = None
+    exclusive_start_id: str | None = None
+    filter: tuple[str, ...] = ()
+
+
+class RequestsPage(Struct, rename="camel", kw_only=True):
+    """One page of requests; next_cursor is None at the end."""
+
+    items: list[Request]
+    limit: int
+    next_cursor: str | None
+    cursor: str | None | UnsetType = UNSET
+    exclusive_start_id: str | None | UnsetType = UNSET
+
+
+class Queues(Storages[Queue], Protocol):
+    """What a store can do with requests. Proved by tests/contract/test_queue.py.
+
+    client_key: who asks, 1 to 32 characters; without one each call is a new client.
+    Locks are given to one client at a time until they expire.
+    """
+
+    def add(
+        self,
+        ref: str,
+        requests: list[Request],
+        *,
+        forefront: bool = False,
+        client_key: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> AddedBatch:
+        """Add requests whose uniqueKey is new; others stay as and where they are."""
+        ...
+
+    def request(self, ref: str, id: str) -> Request: ...
+
+    def update_request(
+        self, ref: str, request: Request, *, forefront: bool = False, client_key: str | None = None
+    ) -> Added:
+        """Write a request, known or not. handledAt takes it off the head; any lock ends."""
+        ...
+
+    def delete_requests(
+        self, ref: str, keys: list[Request], *, client_key: str | None = None
+    ) -> DeletedBatch:
+        """Delete requests, each named by `id` or `uniqueKey`."""
+        ...
+
+    def requests(
+        self, ref: str, query: RequestsQuery, *, client_key: str | None = None
+    ) -> RequestsPage: ...
+
+    def head(self, ref: str, *, limit: int = 100, client_key: str | None = None) -> Head: ...
+
+    def lock_head(
+        self, ref: str, *, lock_secs: int, limit: int = 25, client_key: str | None = None
+    ) -> LockedHead: ...
+
+    def prolong(
+        self,
+        ref: str,
+        id: str,
+        *,
+        lock_secs: int,
+        forefront: bool = False,
+        client_key: str | None = None,
+    ) -> str:
+        """Hold a lock lock_secs from now; the new expiry. Only for who holds it."""
+        ...
+
+    def unlock(
+        self, ref: str, id: str, *, forefront: bool = False, client_key: str | None = None
+    ) -> None:
+        """Give a lock back. Only for who holds it."""
+        ...
+
+    def unlock_all(self, ref: str, *, client_key: str | None = None) -> int:
+        """Give back all locks of this client; how many there were."""
+        ...
+
+
+def check_request(request: object, at: int | None = None) -> Request:
+    """A request that may be written: an object with uniqueKey and url as text.
+
+    at: its position in a batch, for the message. Raises InvalidInput.
+    """
+    where = "Request" if at is None else f"Request {at}"
+    if not isinstance(request, dict):
+        raise InvalidInput(f"{where} is not a JSON object", type="invalid-request")
+    for field in ("uniqueKey", "url"):
+        value = request.get(field)
+        if not isinstance(value, str) or not value:
+            state = "is missing" if value is None else "is not a text that holds anything"
+            raise InvalidInput(f"{where}: {field} {state}", type="invalid-value")
+    method = request.get("method")
+    if method is not None and (not isinstance(method, str) or method.upper() not in METHODS):
+        raise InvalidInput(f"{where}: method {method!r} is not an HTTP method")
+    retries = request.get("retryCount")
+    if retries is not None and (not isinstance(retries, int) or isinstance(retries, bool)):
+        raise InvalidInput(f"{where}: retryCount {retries!r} is not a whole number")
+    own = rules.request_id(request["uniqueKey"])
+    if request.get("id") not in (None, own):
+        raise InvalidInput("Request ID does not correspond to uniqueKey", type="request-id-invalid")
+    return request
+
+
+def check_lock_secs(secs: int) -> int:
+    """Seconds to hold a lock: 1 up to 30 days."""
+    if 1 <= secs <= rules.MAX_LOCK_SECS:
+        return secs
+    raise InvalidInput(
+        f"lockSecs must be from 1 to {rules.MAX_LOCK_SECS}, not {secs}", type="invalid-parameter"
+    )
+
+
+LIST = Endpoint("GET", "/v2/request-queues", "queue", "own")
+CREATE = Endpoint("POST", "/v2/request-queues", "queue", "own")
+GET = Endpoint("GET", "/v2/request-queues/{ref}", "queue")
+UPDATE = Endpoint("PUT", "/v2/request-queues/{ref}", "queue", "write")
+DELETE = Endpoint("DELETE", "/v2/request-queues/{ref}", "queue", "write")
+REQUESTS = Endpoint("GET", "/v2/request-queues/{ref}/requests", "queue")
+ADD = Endpoint("POST", "/v2/request-queues/{ref}/requests", "queue", "write", fast=True)
+REQUEST = Endpoint("GET", "/v2/request-queues/{ref}/requests/{id}", "queue", fast=True)
+UPDATE_REQUEST = Endpoint(
+    "PUT", "/v2/request-queues/{ref}/requests/{id}", "queue", "write", fast=True
+)
+DELETE_REQUEST = Endpoint(
+    "DELETE", "/v2/request-queues/{ref}/requests/{id}", "queue", "write", fast=True
+)
+ADD_BATCH = Endpoint("POST", "/v2/request-queues/{ref}/requests/batch", "queue", "write")
+DELETE_BATCH = Endpoint("DELETE", "/v2/request-queues/{ref}/requests/batch", "queue", "write")
+UNLOCK_ALL = Endpoint("POST", "/v2/request-queues/{ref}/requests/unlock", "queue", "write")
+HEAD = Endpoint("GET", "/v2/request-queues/{ref}/head", "queue")
+LOCK_HEAD = Endpoint("POST", "/v2/request-queues/{ref}/head/lock", "queue", "write")
+PROLONG = Endpoint("PUT", "/v2/request-queues/{ref}/requests/{id}/lock", "queue", "write", fast=True)
+UNLOCK = Endpoint(
+    "DELETE", "/v2/request-queues/{ref}/requests/{id}/lock", "queue", "write", fast=True
+)

@@ -1,0 +1,204 @@
+"""Rules of the product, pure: names, keys, IDs, limits, signatures, times.
+
+Source: Apify API v2 and its official clients, unless a line says otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import string
+import time
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime, timezone
+
+from storectl.errors import InvalidInput
+
+MAX_PAYLOAD_BYTES = 9_437_184
+MAX_RECORD_BYTES = 10 * 1024**3
+MAX_JSON_DEPTH = 200
+MAX_BATCH_REQUESTS = 25
+MAX_LIST = 1000
+MAX_KEYS = 1000
+MAX_HEAD = 1000
+MAX_LOCKED_HEAD = 25
+MAX_REQUESTS = 10_000
+MAX_COLUMNS = 2000
+MAX_COLUMN_NAME = 200
+MAX_LOCK_SECS = 30 * 24 * 3600
+NO_LIMIT = 999_999_999_999
+"""What the API reports as the limit where none was given."""
+
+IDEMPOTENCY_SECS = 24 * 3600
+RETENTION_SECS = 7 * 24 * 3600
+TOUCH_SECS = 3600
+"""A read moves the last access at most this often, so that reads stay reads."""
+
+GENERAL_ACCESS = (
+    "FOLLOW_USER_SETTING",
+    "RESTRICTED",
+    "ANYONE_WITH_ID_CAN_READ",
+    "ANYONE_WITH_NAME_CAN_READ",
+)
+
+_ALPHANUMERICS = string.digits + string.ascii_lowercase + string.ascii_uppercase
+_ID = re.compile(r"[a-zA-Z0-9]{17}")
+_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
+_USERNAME = re.compile(r"[a-zA-Z0-9_.-]{3,30}")
+_KEY = re.compile(r"[a-zA-Z0-9!\-_.'()]{1,256}")
+_TOKEN = re.compile(r"storectl_[0-9A-Za-z]{36}")
+
+
+def new_id() -> str:
+    """17 random letters and digits: 101 bits, since an ID may be a key."""
+    return "".join(secrets.choice(_ALPHANUMERICS) for _ in range(17))
+
+
+def is_id(text: str) -> bool:
+    """Whether the text has the form of an ID."""
+    return _ID.fullmatch(text) is not None
+
+
+def check_name(name: str) -> str:
+    """The name of a storage, or InvalidInput saying which character is wrong."""
+    if _NAME.fullmatch(name):
+        return name
+    if not name:
+        why = "is empty"
+    elif len(name) > 63:
+        why = f"has {len(name)} characters, at most 63 are allowed"
+    elif bad := re.search(r"[^a-zA-Z0-9-]", name):
+        what = {" ": "a space", "_": "an underscore"}.get(bad[0], repr(bad[0]))
+        why = f"has {what}"
+    else:
+        why = "starts or ends with a hyphen"
+    raise InvalidInput(
+        f"Name {name!r} {why}; use letters, digits and hyphens inside", type="invalid-value"
+    )
+
+
+def check_username(name: str) -> str:
+    """The name of a user: 3 to 30 of a-z, 0-9, `_`, `.` and `-`."""
+    if _USERNAME.fullmatch(name):
+        return name
+    raise InvalidInput(f"Username {name!r} is not 3 to 30 of a-z, 0-9, '_', '.' and '-'")
+
+
+def check_key(key: str) -> str:
+    """The key of a record: 1 to 256 of letters, digits and !-_.'()."""
+    if _KEY.fullmatch(key):
+        return key
+    if not key:
+        why = "is empty"
+    elif len(key) > 256:
+        why = f"has {len(key)} characters, at most 256 are allowed"
+    else:
+        bad = re.search(r"[^a-zA-Z0-9!\-_.'()]", key)
+        why = f"has {bad[0]!r}" if bad else "is not a key"
+    raise InvalidInput(
+        f"Record key {key[:80]!r} {why}; use letters, digits and !-_.'()",
+        type="invalid-record-key",
+    )
+
+
+def check_client_key(key: str | None) -> str | None:
+    """The client key of a queue call, 1 to 32 characters, or None."""
+    if key is None or 1 <= len(key) <= 32:
+        return key
+    raise InvalidInput("clientKey must have 1 to 32 characters", type="invalid-client-key")
+
+
+def check_access(level: str) -> str:
+    """One of the four levels of general access."""
+    if level in GENERAL_ACCESS:
+        return level
+    raise InvalidInput(f"generalAccess {level!r} is none of {', '.join(GENERAL_ACCESS)}")
+
+
+def request_id(unique_key: str) -> str:
+    """The ID of a request: 15 letters and digits of the SHA-256 of its uniqueKey."""
+    digest = b64encode(hashlib.sha256(unique_key.encode()).digest()).decode()
+    return digest.replace("+", "").replace("/", "").replace("=", "")[:15]
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def iso(ms: int) -> str:
+    """2019-12-12T07:34:14.202Z of milliseconds since 1970."""
+    moment = datetime.fromtimestamp(ms // 1000, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+
+
+# Tokens: storectl_, 30 random letters and digits, and a checksum of six, so that
+# secret scanners find them and a typing mistake is told from an unknown token.
+
+
+def new_token() -> str:
+    """A fresh API token, 178 bits of chance."""
+    body = "".join(secrets.choice(_ALPHANUMERICS) for _ in range(30))
+    return f"storectl_{body}{_token_check(body)}"
+
+
+def is_token(text: str) -> bool:
+    """Whether the text has the form and the checksum of one of our tokens."""
+    return bool(_TOKEN.fullmatch(text)) and hmac.compare_digest(
+        _token_check(text[9:39]), text[39:]
+    )
+
+
+def token_hash(token: str) -> bytes:
+    """What is kept of a token. Plain SHA-256: there is nothing to guess."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _token_check(body: str) -> str:
+    from zlib import crc32  # only here: most commands make no token
+
+    return _base62(crc32(body.encode())).rjust(6, "0")
+
+
+# Signed URLs. Source: apify-client-python `_utils/crypto.py`, `@apify/utilities`.
+
+
+def _base62(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 62)
+        digits = _ALPHANUMERICS[rest] + digits
+    return digits or "0"
+
+
+def record_signature(secret: str, key: str) -> str:
+    """The signature that opens one record for as long as the secret lives."""
+    digest = hmac.new(secret.encode(), key.encode(), hashlib.sha256).hexdigest()
+    return _base62(int(digest[:30], 16))
+
+
+def content_signature(secret: str, id: str, expires_ms: int = 0) -> str:
+    """The signature that opens the contents of one storage until expires_ms; 0 is never."""
+    proof = record_signature(secret, f"0.{expires_ms}.{id}")
+    return urlsafe_b64encode(f"0.{expires_ms}.{proof}".encode()).decode().rstrip("=")
+
+
+def opens_record(signature: str, secret: str, key: str) -> bool:
+    """Whether the signature is that of the record."""
+    return hmac.compare_digest(signature.encode(), record_signature(secret, key).encode())
+
+
+def opens_content(signature: str, secret: str, id: str, at_ms: int) -> bool:
+    """Whether the signature opens the storage's contents at the given time."""
+    try:
+        text = urlsafe_b64decode(signature + "=" * (-len(signature) % 4)).decode("ascii")
+        version, expires, proof = text.split(".")
+        expires_ms = int(expires)
+    except ValueError:
+        return False
+    good = record_signature(secret, f"{version}.{expires}.{id}")
+    if version != "0" or not hmac.compare_digest(proof, good):
+        return False
+    return expires_ms == 0 or at_ms <= expires_ms

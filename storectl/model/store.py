@@ -1,0 +1,63 @@
+"""A store: the keepers of the three nouns and of the tokens, held together."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from storectl.model.dataset import Datasets
+from storectl.model.kvs import KeyValueStores
+from storectl.model.queue import Queues
+from storectl.model.token import Tokens, User
+
+
+class Store(Protocol):
+    """Where storages are kept, seen by one user. Made by engine/ or by client/."""
+
+    @property
+    def datasets(self) -> Datasets: ...
+    @property
+    def kvs(self) -> KeyValueStores: ...
+    @property
+    def queues(self) -> Queues: ...
+    @property
+    def tokens(self) -> Tokens: ...
+
+    @property
+    def label(self) -> str:
+        """Where and who, for people: `janedoe @ data.example.com`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Place(Struct, frozen=True):
+    """Whose storage a ref leads to, and who may read it."""
+
+    id: str
+    user_id: str
+    general_access: str
+    """One of RESTRICTED and the two ANYONE levels: an account's setting is resolved."""
+    secret: str
+    """The key that URL signatures of this storage are made with."""
+
+
+class Served(Store, Protocol):
+    """A store that a server can speak for: it knows users by their tokens."""
+
+    def caller(self, token: str) -> User | None:
+        """Who the token speaks for, or None."""
+        ...
+
+    def acting(self, user: User | None) -> Store:
+        """The same store, seen by another user; None sees nothing of its own."""
+        ...
+
+    def locate(self, noun: str, ref: str, user: User | None) -> Place:
+        """The storage that a ref means to this user. NotFound if there is none."""
+        ...
+
+    def ping(self) -> None:
+        """Return if the store can answer."""
+        ...
