@@ -38,7 +38,7 @@ class Place(Struct, frozen=True):
     id: str
     user_id: str
     general_access: str
-    """One of RESTRICTED and the two ANYONE levels: an account's setting is resolved."""
+    """An account's setting is resolved; FOLLOW_USER_SETTING is left if it has none."""
     secret: str
     """The key that URL signatures of this storage are made with."""
 

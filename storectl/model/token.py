@@ -10,11 +10,11 @@ from storectl.model.endpoint import Endpoint
 
 
 class User(Struct, rename="camel", kw_only=True, frozen=True):
-    """One account. default_access: general access of storages that follow the account."""
+    """One account. default_access: general access of its storages, None as the server says."""
 
     id: str
     username: str
-    default_access: str = "ANYONE_WITH_ID_CAN_READ"
+    default_access: str | None = None
     email: str | None = None
     created_at: str | None = None
 

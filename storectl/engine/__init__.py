@@ -1,0 +1,34 @@
+"""Keepers on a database. Only cli/context.py and tests open one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from storectl.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from storectl.engine.store import EngineStore
+
+DEFAULT_USER = "local"
+"""Who owns the storages of an embedded store unless another user is named."""
+
+
+def open_store(url: str, *, username: str | None = None) -> EngineStore:
+    """Open the store in a folder, made if it is not there.
+
+    url: a path, or file:///PATH. username: who the store speaks for, made if
+    needed. Raises Local if the folder cannot be used.
+    """
+    from storectl.engine.store import EngineStore  # --version and help open no store
+
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        url = unquote(parts.path)
+    elif len(parts.scheme) > 1:
+        raise InvalidInput(
+            f"Store {url!r} has the unknown scheme '{parts.scheme}'",
+            hint="name a folder",
+        )
+    return EngineStore(Path(url).expanduser(), username or DEFAULT_USER)

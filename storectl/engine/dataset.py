@@ -1,0 +1,308 @@
+"""Datasets on a database: chunks of JSON lines, read by copying bytes.
+
+A push is cut into chunks of about 128 KiB, compressed. Small pushes become rows
+of a tail as they are, which is folded into one chunk when it has grown.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from storectl.engine.db import Tx
+from storectl.engine.storage import Keeper, StorageRow, common
+from storectl.errors import InvalidInput, Local, NotFound
+from storectl.model import rules
+from storectl.model.dataset import Dataset, ItemsPage, ItemsQuery
+from storectl.model.items import Items, too_large
+from storectl.model.shape import shaper
+
+CHUNK_BYTES = 128 * 1024
+SMALL_BYTES = 16 * 1024
+TAIL_BYTES = CHUNK_BYTES
+TAIL_ROWS = 512
+PAGE_CHUNKS = 16
+RAW, ZSTD = 0, 1
+
+
+class Datasets(Keeper[Dataset]):
+    """The keeper of datasets. See model/dataset.py for the promise."""
+
+    noun = "dataset"
+
+    def items(self, ref: str, query: ItemsQuery) -> ItemsPage:
+        row = self.find(ref)
+        offset, limit = query.offset, query.limit
+        for name, value in (("offset", offset), ("limit", limit or 0)):
+            if value < 0:
+                raise InvalidInput(
+                    f"{name} must be 0 or more, not {value}", type="invalid-parameter"
+                )
+        total = row.item_count
+        start = min(offset, total)
+        stop = total if limit is None else min(start + limit, total)
+        self.touch(row)
+        self.reads.add(row.no, reads=stop - start)
+        if query.desc:
+            lines = self._backward(row.no, total - start, total - stop)
+        else:
+            lines = self._forward(row.no, start, stop)
+        length = None
+        if query.shapes:
+            shape = shaper(query, msgspec.json.decode(row.schema) if row.schema else None)
+            lines = _shaped(lines, shape)
+        elif not query.desc:
+            length = self._length(row.no, start, stop)
+        return ItemsPage(
+            total=total,
+            offset=offset,
+            limit=limit,
+            desc=query.desc,
+            scanned=stop - start,
+            lines=lines,
+            bytes=length,
+        )
+
+    def push(self, ref: str, items: Items, *, idempotency_key: str | None = None) -> None:
+        row = self.find(ref)
+        no, count = row.no, len(items)
+        if not count:
+            return
+        small = len(items.lines) < SMALL_BYTES
+        rows = [packed(part, compress=not small) for part in items.split(CHUNK_BYTES)]
+        taken = {"no": no, "count": count, "clean": items.clean, "bytes": len(items.lines)}
+
+        def work(tx: Tx) -> None:
+            if idempotency_key is not None:
+                if self.answered(tx, no, idempotency_key) is not None:
+                    return
+                self.answer(tx, no, idempotency_key, b"{}")
+            found = tx.one(self.sql["reserve"], now=rules.now_ms(), **taken)
+            if found is None:
+                raise NotFound.of("dataset", ref)
+            first, tail_first, tail_rows, tail_bytes = found
+            if tail_rows and not small:
+                self._fold(tx, no, tail_first)
+            at = first
+            for chunk in rows:
+                tx.all(self.sql["append"], no=no, first=at, **chunk)
+                at += chunk["count"]
+            if small:
+                tail_first = tail_first if tail_rows else first
+                tail_rows += 1
+                tail_bytes += len(items.lines)
+                if tail_rows >= TAIL_ROWS or tail_bytes >= TAIL_BYTES:
+                    self._fold(tx, no, tail_first)
+                    tail_rows = tail_bytes = 0
+            elif tail_rows:
+                tail_rows = tail_bytes = 0
+            else:
+                return
+            tx.all(
+                self.sql["set_tail"], no=no, first=tail_first, rows=tail_rows, bytes=tail_bytes
+            )
+
+        self.db.write(work)
+
+    def statistics(self, ref: str) -> dict[str, Any]:
+        """Fields that the schema of the dataset describes. Reads every item."""
+        row = self.find(ref)
+        schema = msgspec.json.decode(row.schema) if row.schema else {}
+        fields = ((schema.get("fields") or {}).get("properties")) or {}
+        if not fields:
+            return {"fieldStatistics": None}
+        found = {name: FieldStatistics() for name in fields}
+        decode = msgspec.json.Decoder().decode_lines
+        for block in self._forward(row.no, 0, row.item_count):
+            for item in decode(block):
+                for name, statistics in found.items():
+                    statistics.add(item.get(name, _MISSING))
+        return {"fieldStatistics": {name: each.shown() for name, each in found.items()}}
+
+    def describe(self, row: StorageRow, username: str | None) -> Dataset:
+        reads, _, _ = self.reads.pending(row.no)
+        return Dataset(
+            **common(row, username),
+            item_count=row.item_count,
+            clean_item_count=row.clean_count,
+            stats={
+                "readCount": row.read_count + reads,
+                "writeCount": row.write_count,
+                "storageBytes": row.bytes,
+            },
+        )
+
+    def erase(self, tx: Tx, no: int) -> None:
+        tx.all(self.sql["erase"], no=no)
+
+    def _fold(self, tx: Tx, no: int, first: int) -> None:
+        """Turn the tail, all rows from `first` on, into chunks."""
+        lines: list[bytes] = []
+        for codec, crc, body in tx.all(self.sql["tail"], no=no, first=first):
+            lines += unpacked(codec, crc, body).split(b"\n")[:-1]
+        tx.all(self.sql["cut_tail"], no=no, first=first)
+        for part in Items.from_lines(lines).split(2 * CHUNK_BYTES):
+            tx.all(self.sql["append"], no=no, first=first, **packed(part, compress=True))
+            first += len(part)
+
+    def _forward(self, no: int, start: int, stop: int) -> Iterator[bytes]:
+        at, limit = start, 1
+        while at < stop:
+            rows = self.db.all(self.sql["chunks"], no=no, at=at, limit=limit)
+            if not rows:
+                raise _gone()
+            for first, count, codec, _, crc, ends, body in rows:
+                lines = unpacked(codec, crc, body)
+                low, high = at - first, min(stop - first, count)
+                if low or high < count:
+                    cut = read_ends(ends, len(lines))
+                    lines = lines[cut[low - 1] if low else 0 : cut[high - 1]]
+                yield lines
+                at = first + high
+                if at >= stop:
+                    return
+            limit = PAGE_CHUNKS
+
+    def _backward(self, no: int, stop: int, start: int) -> Iterator[bytes]:
+        """Items [start, stop) with the last one first."""
+        at, limit = stop, 1
+        while at > start:
+            rows = self.db.all(self.sql["chunks_back"], no=no, at=at - 1, limit=limit)
+            if not rows:
+                raise _gone()
+            for first, _, codec, _, crc, _, body in rows:
+                lines = unpacked(codec, crc, body).split(b"\n")
+                part = lines[max(start - first, 0) : at - first]
+                yield b"\n".join(reversed(part)) + b"\n"
+                at = max(first, start)
+                if at <= start:
+                    return
+            limit = PAGE_CHUNKS
+
+    def _length(self, no: int, start: int, stop: int) -> int | None:
+        """Bytes of items [start, stop), if the window begins and ends with a chunk."""
+        if start >= stop:
+            return 0
+        rows = self.db.all(self.sql["raw_bytes"], no=no, at=start, last=stop - 1)
+        if not rows or rows[0][0] != start or rows[-1][0] + rows[-1][1] != stop:
+            return None
+        return sum(row[2] for row in rows)
+
+
+_PACKED = ("count", "raw_bytes", "codec", "crc", "ends", "body")
+_MISSING = object()
+
+
+def packed(items: Items, *, compress: bool) -> dict[str, Any]:
+    """The columns of a chunk that holds the items."""
+    count = len(items)
+    if count == 1 and len(items.lines) > rules.MAX_PAYLOAD_BYTES:
+        raise too_large(len(items.lines))
+    body = items.lines
+    codec, crc = RAW, None
+    if compress:
+        smaller = _zstd().compress(body)
+        if len(smaller) < len(body):
+            codec, body = ZSTD, smaller
+    if codec == RAW:
+        crc = crc32(body)
+    row = (count, len(items.lines), codec, crc, write_ends(items.ends), body)
+    return dict(zip(_PACKED, row, strict=True))
+
+
+def unpacked(codec: int, crc: int | None, body: bytes) -> bytes:
+    """The JSON lines of a chunk, checked against its checksum."""
+    if codec == RAW:
+        if crc32(body) != crc:
+            raise Local("A chunk of items is damaged: its checksum does not match")
+        return body
+    import zstandard  # most commands read no chunk
+
+    try:
+        return zstandard.ZstdDecompressor().decompress(body)
+    except zstandard.ZstdError as error:
+        raise Local(f"A chunk of items is damaged: {error}") from None
+
+
+def write_ends(ends: array[int]) -> bytes | None:
+    """Little-endian uint32 each; nothing for a single item."""
+    if len(ends) < 2:
+        return None
+    if sys.byteorder == "big":
+        ends = ends[:]
+        ends.byteswap()
+    return ends.tobytes()
+
+
+def read_ends(stored: bytes | None, length: int) -> array[int]:
+    """The offsets that write_ends wrote; length: bytes of the lines."""
+    ends = array("I")
+    if stored is None:
+        ends.append(length)
+        return ends
+    ends.frombytes(stored)
+    if sys.byteorder == "big":
+        ends.byteswap()
+    return ends
+
+
+def _zstd() -> Any:
+    import zstandard  # most commands write no chunk
+
+    return zstandard.ZstdCompressor(level=1, write_checksum=True)
+
+
+def _gone() -> NotFound:
+    return NotFound("The dataset was deleted while it was read")
+
+
+def _shaped(blocks: Iterable[bytes], shape: Any) -> Iterator[bytes]:
+    decode = msgspec.json.Decoder().decode_lines
+    encode = msgspec.json.Encoder().encode_lines
+    for block in blocks:
+        shaped = encode(list(shape(decode(block))))
+        if shaped:
+            yield shaped
+
+
+class FieldStatistics:
+    """Running statistics of one field, as the API reports them.
+
+    min, max: of numbers the value, of texts and arrays the length, of objects
+    the number of keys, of booleans 0 and whether one is true.
+    """
+
+    def __init__(self) -> None:
+        self.low: float | None = None
+        self.high: float | None = None
+        self.nulls = 0
+        self.missing = 0
+
+    def add(self, value: object) -> None:
+        """Take one item's value into account."""
+        if value is _MISSING:
+            self.missing += 1
+            return
+        if value is None:
+            self.nulls += 1
+            return
+        if isinstance(value, bool):
+            self.low, self.high = 0, max(self.high or 0, int(value))
+            return
+        size = value if isinstance(value, int | float) else len(value)  # type: ignore[arg-type]
+        self.low = size if self.low is None else min(self.low, size)
+        self.high = size if self.high is None else max(self.high, size)
+
+    def shown(self) -> dict[str, float | int | None]:
+        """The four figures."""
+        return {
+            "min": self.low,
+            "max": self.high,
+            "nullCount": self.nulls,
+            "emptyCount": self.missing,
+        }

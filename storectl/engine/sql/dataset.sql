@@ -1,0 +1,44 @@
+-- reserve --
+-- Take the next :count positions in one step, so that two pushes never share one.
+UPDATE storage
+SET item_count = item_count + :count, clean_count = clean_count + :clean,
+    bytes = bytes + :bytes, write_count = write_count + 1,
+    modified_at = :now, accessed_at = :now
+WHERE no = :no
+RETURNING item_count - :count, tail_first, tail_rows, tail_bytes;
+
+-- append --
+INSERT INTO chunk (storage_no, first, count, raw_bytes, codec, crc, ends, body)
+VALUES (:no, :first, :count, :raw_bytes, :codec, :crc, :ends, :body);
+
+-- set_tail --
+UPDATE storage SET tail_first = :first, tail_rows = :rows, tail_bytes = :bytes WHERE no = :no;
+
+-- tail --
+SELECT codec, crc, body FROM chunk WHERE storage_no = :no AND first >= :first ORDER BY first;
+
+-- cut_tail --
+DELETE FROM chunk WHERE storage_no = :no AND first >= :first;
+
+-- chunks --
+-- From the chunk that holds position :at on. Folding may replace the chunks that
+-- an earlier page ended with, so each page finds its place anew.
+SELECT first, count, codec, raw_bytes, crc, ends, body FROM chunk
+WHERE storage_no = :no AND first >= (
+    SELECT first FROM chunk WHERE storage_no = :no AND first <= :at ORDER BY first DESC LIMIT 1
+)
+ORDER BY first LIMIT :limit;
+
+-- chunks_back --
+SELECT first, count, codec, raw_bytes, crc, ends, body FROM chunk
+WHERE storage_no = :no AND first <= :at ORDER BY first DESC LIMIT :limit;
+
+-- raw_bytes --
+SELECT first, count, raw_bytes FROM chunk
+WHERE storage_no = :no AND first <= :last AND first >= (
+    SELECT first FROM chunk WHERE storage_no = :no AND first <= :at ORDER BY first DESC LIMIT 1
+)
+ORDER BY first;
+
+-- erase --
+DELETE FROM chunk WHERE storage_no = :no;

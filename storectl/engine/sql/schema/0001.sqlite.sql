@@ -1,0 +1,130 @@
+-- Times are milliseconds since 1970, UTC. Every table but `user` and `token`
+-- starts with the storage it belongs to.
+
+CREATE TABLE user (
+    id             TEXT PRIMARY KEY,
+    username       TEXT NOT NULL UNIQUE COLLATE NOCASE,
+    email          TEXT,
+    default_access TEXT,  -- null: as the server says
+    created_at     INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE token (
+    id           TEXT PRIMARY KEY,
+    user_id      TEXT NOT NULL REFERENCES user (id),
+    name         TEXT NOT NULL,
+    hash         BLOB NOT NULL UNIQUE,
+    last4        TEXT NOT NULL,
+    created_at   INTEGER NOT NULL,
+    last_used_at INTEGER,
+    expires_at   INTEGER,
+    revoked_at   INTEGER
+) STRICT;
+
+-- One row for each dataset, key-value store and request queue.
+CREATE TABLE storage (
+    no             INTEGER PRIMARY KEY AUTOINCREMENT,
+    id             TEXT NOT NULL UNIQUE,
+    noun           TEXT NOT NULL,
+    user_id        TEXT NOT NULL REFERENCES user (id),
+    name           TEXT COLLATE NOCASE,
+    title          TEXT,
+    general_access TEXT NOT NULL DEFAULT 'FOLLOW_USER_SETTING',
+    secret         TEXT NOT NULL,
+    schema         TEXT,
+    created_at     INTEGER NOT NULL,
+    modified_at    INTEGER NOT NULL,
+    accessed_at    INTEGER NOT NULL,
+
+    read_count      INTEGER NOT NULL DEFAULT 0,
+    write_count     INTEGER NOT NULL DEFAULT 0,
+    delete_count    INTEGER NOT NULL DEFAULT 0,
+    list_count      INTEGER NOT NULL DEFAULT 0,
+    head_read_count INTEGER NOT NULL DEFAULT 0,
+    bytes           INTEGER NOT NULL DEFAULT 0,
+
+    -- datasets
+    item_count  INTEGER NOT NULL DEFAULT 0,
+    clean_count INTEGER NOT NULL DEFAULT 0,
+    tail_first  INTEGER NOT NULL DEFAULT 0,
+    tail_rows   INTEGER NOT NULL DEFAULT 0,
+    tail_bytes  INTEGER NOT NULL DEFAULT 0,
+
+    -- request queues
+    request_count INTEGER NOT NULL DEFAULT 0,
+    handled_count INTEGER NOT NULL DEFAULT 0,
+    client_key    TEXT,
+    many_clients  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE UNIQUE INDEX storage_name ON storage (user_id, noun, name) WHERE name IS NOT NULL;
+CREATE INDEX storage_list ON storage (user_id, noun, created_at, no);
+CREATE INDEX storage_unnamed ON storage (accessed_at) WHERE name IS NULL;
+
+-- Items [first, first + count) of a dataset as JSON lines. Larger pushes are cut
+-- into chunks; small ones gather in a tail that is folded into one chunk.
+CREATE TABLE chunk (
+    no         INTEGER PRIMARY KEY,
+    storage_no INTEGER NOT NULL,
+    first      INTEGER NOT NULL,
+    count      INTEGER NOT NULL,
+    raw_bytes  INTEGER NOT NULL,
+    codec      INTEGER NOT NULL,  -- 0: as they are, crc in `crc`; 1: zstd with its own checksum
+    crc        INTEGER,
+    ends       BLOB,              -- little-endian uint32 for each item; null for a single one
+    body       BLOB NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX chunk_first ON chunk (storage_no, first);
+
+-- A value in the row, or the key of a blob.
+CREATE TABLE record (
+    no               INTEGER PRIMARY KEY,
+    storage_no       INTEGER NOT NULL,
+    key              TEXT NOT NULL,
+    content_type     TEXT NOT NULL,
+    content_encoding TEXT,
+    size             INTEGER NOT NULL,
+    sha256           BLOB NOT NULL,
+    modified_at      INTEGER NOT NULL,
+    blob             TEXT,
+    body             BLOB
+) STRICT;
+
+CREATE UNIQUE INDEX record_key ON record (storage_no, key);
+
+-- Blobs that may lie in the folder without a row that names them: uploads that
+-- have not ended, and bytes of deleted or replaced records.
+CREATE TABLE garbage (
+    blob       TEXT PRIMARY KEY,
+    not_before INTEGER NOT NULL
+) STRICT;
+
+-- ord: place in the queue, null once handled. locked_until: null unless locked.
+CREATE TABLE request (
+    no           INTEGER PRIMARY KEY,
+    storage_no   INTEGER NOT NULL,
+    id           TEXT NOT NULL,
+    ord          INTEGER,
+    locked_until INTEGER,
+    locked_by    TEXT,
+    lock_gen     INTEGER NOT NULL DEFAULT 0,
+    body         BLOB NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX request_id ON request (storage_no, id);
+CREATE INDEX request_head ON request (storage_no, ord)
+    WHERE ord IS NOT NULL AND locked_until IS NULL;
+CREATE INDEX request_locked ON request (storage_no, locked_until)
+    WHERE locked_until IS NOT NULL;
+
+-- Answers to writes that carried an Idempotency-Key, for 24 hours.
+CREATE TABLE answered (
+    storage_no INTEGER NOT NULL,
+    key        TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    answer     BLOB NOT NULL,
+    PRIMARY KEY (storage_no, key)
+) STRICT;
+
+CREATE INDEX answered_at ON answered (at);

@@ -1,0 +1,74 @@
+-- find_id --
+SELECT * FROM storage WHERE id = :id AND noun = :noun;
+
+-- find_own --
+SELECT * FROM storage WHERE user_id = :user_id AND noun = :noun AND name = :name;
+
+-- find_other --
+SELECT storage.* FROM storage JOIN user ON user.id = storage.user_id
+WHERE user.username = :username AND noun = :noun AND name = :name;
+
+-- place --
+SELECT storage.id, storage.user_id,
+    CASE general_access WHEN 'FOLLOW_USER_SETTING'
+    THEN coalesce(default_access, general_access) ELSE general_access END,
+    secret
+FROM storage JOIN user ON user.id = storage.user_id
+WHERE storage.id = :id AND noun = :noun;
+
+-- username --
+SELECT username FROM user WHERE id = :id;
+
+-- list --
+SELECT * FROM storage
+WHERE user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
+ORDER BY created_at, no LIMIT :limit OFFSET :offset;
+
+-- list_desc --
+SELECT * FROM storage
+WHERE user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
+ORDER BY created_at DESC, no DESC LIMIT :limit OFFSET :offset;
+
+-- total --
+SELECT count(*) FROM storage
+WHERE user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed);
+
+-- create --
+INSERT INTO storage
+    (id, noun, user_id, name, secret, schema, created_at, modified_at, accessed_at)
+VALUES (:id, :noun, :user_id, :name, :secret, :schema, :now, :now, :now)
+RETURNING *;
+
+-- update --
+UPDATE storage
+SET name = CASE WHEN :set_name THEN :name ELSE name END,
+    title = CASE WHEN :set_title THEN :title ELSE title END,
+    general_access = coalesce(:general_access, general_access),
+    modified_at = :now, accessed_at = :now
+WHERE no = :no
+RETURNING *;
+
+-- delete --
+DELETE FROM storage WHERE no = :no RETURNING no;
+
+-- touch --
+UPDATE storage SET accessed_at = :now WHERE no = :no AND accessed_at < :now;
+
+-- count --
+UPDATE storage
+SET read_count = read_count + :reads, list_count = list_count + :lists,
+    head_read_count = head_read_count + :head_reads
+WHERE no = :no;
+
+-- answered --
+SELECT answer FROM answered WHERE storage_no = :no AND key = :key AND at > :since;
+
+-- answer --
+INSERT INTO answered (storage_no, key, at, answer) VALUES (:no, :key, :now, :answer)
+ON CONFLICT (storage_no, key) DO UPDATE SET at = excluded.at, answer = excluded.answer;
+
+-- forget_answers --
+DELETE FROM answered WHERE storage_no = :no;
+
+-- forget_old_answers --
+DELETE FROM answered WHERE at < :before;

@@ -1,0 +1,284 @@
+"""A database in one SQLite file: many readers, one writer at a time, durable commits.
+
+Writers share a commit (group commit): the first one leads, and while it commits
+others queue up for the next. A file lock in front of the database makes turns
+between processes fair; without it a writer may wait for seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, Generic
+
+import apsw
+
+from storectl.engine.db import SQL_DIR, Answer, Row, Taken
+from storectl.errors import Internal, Local, StorectlError, Unavailable
+
+try:
+    import fcntl
+except ImportError:  # Windows: busy_timeout alone keeps processes apart
+    fcntl = None  # type: ignore[assignment]
+
+APPLICATION_ID = 0x73746F72
+OLDEST_SQLITE = (3, 51, 3)
+BATCH_JOBS = 256
+BUSY_MS = 30_000
+
+
+class _Job(Generic[Answer]):
+    """One writer's work. Its lock is held until it is done, or until it shall lead."""
+
+    __slots__ = ("answer", "done", "error", "turn", "work")
+
+    def __init__(self, work: Callable[[SqliteTx], Answer]) -> None:
+        self.work = work
+        self.answer: Answer | None = None
+        self.error: BaseException | None = None
+        self.done = False
+        self.turn = Lock()
+
+
+class SqliteTx:
+    """Statements on one connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._execute = connection.execute
+        self._executemany = connection.executemany
+
+    def all(self, sql: str, **values: Any) -> list[Row]:
+        return self._execute(sql, values).fetchall()
+
+    def one(self, sql: str, **values: Any) -> Row | None:
+        return self._execute(sql, values).fetchone()
+
+    def many(self, sql: str, rows: Iterable[dict[str, Any]]) -> None:
+        self._executemany(sql, rows)
+
+
+class SqliteDb:
+    """Opens or makes `store.sqlite` in a folder. Raises Local if that cannot be."""
+
+    dialect = "sqlite"
+
+    def __init__(self, folder: Path) -> None:
+        version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+        if version < OLDEST_SQLITE:
+            raise Local(
+                f"SQLite {apsw.sqlite_lib_version()} can lose writes of several processes",
+                hint="pip install --upgrade apsw",
+            )
+        self.path = folder / "store.sqlite"
+        _make_private(folder, self.path)
+        self._idle: list[apsw.Connection] = []
+        self._queue: deque[_Job[Any]] = deque()
+        self._mutex = Lock()
+        self._leading = False
+        self._turns = self._open_turns(folder)
+        with _named(self.path):
+            self._writer = self._connect()
+            self._migrate()
+        self._tx = SqliteTx(self._writer)
+
+    def all(self, sql: str, **values: Any) -> list[Row]:
+        with self._reader() as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def one(self, sql: str, **values: Any) -> Row | None:
+        with self._reader() as connection:
+            cursor = connection.execute(sql, values)
+            row = cursor.fetchone()
+            cursor.close()
+            return row
+
+    def write(self, work: Callable[[SqliteTx], Answer]) -> Answer:
+        job = _Job(work)
+        with self._mutex:
+            self._queue.append(job)
+            lead = not self._leading
+            if lead:
+                self._leading = True
+            else:
+                job.turn.acquire()
+        if not lead:
+            job.turn.acquire()  # until the leader is through
+        if not job.done:
+            self._lead()
+        if job.error is not None:
+            raise job.error
+        return job.answer  # type: ignore[return-value]
+
+    def close(self) -> None:
+        for connection in (*self._idle, self._writer):
+            connection.close()
+        self._idle.clear()
+        if self._turns is not None:
+            os.close(self._turns)
+            self._turns = None
+
+    def _lead(self) -> None:
+        """Commit what is queued as one transaction, then hand the lead on."""
+        with self._mutex:
+            jobs = [self._queue.popleft() for _ in range(min(BATCH_JOBS, len(self._queue)))]
+        try:
+            self._commit(jobs)
+        except BaseException as error:
+            for job in jobs:
+                job.error = error
+        with self._mutex:
+            following = self._queue[0] if self._queue else None
+            self._leading = following is not None
+        for job in jobs:
+            job.done = True
+            if job.turn.locked():
+                job.turn.release()
+        if following is not None:
+            following.turn.release()
+
+    def _commit(self, jobs: list[_Job[Any]]) -> None:
+        with _named(self.path), self._turn():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                if len(jobs) == 1:
+                    jobs[0].answer = jobs[0].work(self._tx)
+                else:
+                    for job in jobs:
+                        self._attempt(job)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    def _attempt(self, job: _Job[Any]) -> None:
+        """Run one of several jobs so that its failure undoes nothing of the others."""
+        self._writer.execute("SAVEPOINT job")
+        try:
+            with _named(self.path):
+                job.answer = job.work(self._tx)
+        except (StorectlError, Taken) as error:
+            if not self._writer.in_transaction:  # a full disk has undone it all
+                raise
+            self._writer.execute("ROLLBACK TO job")
+            job.error = error
+        self._writer.execute("RELEASE job")
+
+    @contextmanager
+    def _reader(self) -> Iterator[apsw.Connection]:
+        with _named(self.path):
+            connection = self._idle.pop() if self._idle else self._connect()
+            try:
+                yield connection
+            finally:
+                self._idle.append(connection)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._turns is None or fcntl is None:
+            yield
+            return
+        fcntl.flock(self._turns, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._turns, fcntl.LOCK_UN)
+
+    def _open_turns(self, folder: Path) -> int | None:
+        try:
+            return os.open(folder / "turns.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return None  # a folder that can only be read has no writers to line up
+
+    def _connect(self) -> apsw.Connection:
+        connection = apsw.Connection(
+            str(self.path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX
+        )
+        connection.set_busy_timeout(BUSY_MS)
+        for pragma in ("synchronous=FULL", "cache_size=-4096", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        return connection
+
+    def _migrate(self) -> None:
+        """Bring the schema up to date; refuse a file that is not ours or newer than we are."""
+        one = self._writer.pragma
+        found, version = one("application_id"), one("user_version")
+        tables = self._writer.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if found != APPLICATION_ID and (tables or found):
+            raise Local(
+                f"{self.path} is a database of another program",
+                hint="name another folder with --store",
+            )
+        steps = migrations("sqlite")
+        if version > len(steps):
+            raise Local(
+                f"{self.path} was written by a newer storectl (schema {version}, "
+                f"this one knows {len(steps)})",
+                hint="pip install --upgrade storectl",
+            )
+        if version == len(steps):
+            return
+        if one("journal_mode", "wal") != "wal":
+            raise Local(f"{self.path} is on a file system without write-ahead logging")
+        with self._turn():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                for step in range(one("user_version"), len(steps)):
+                    self._writer.execute(steps[step].read_text("utf-8")).fetchall()
+                one("application_id", APPLICATION_ID)
+                one("user_version", len(steps))
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+
+def migrations(dialect: str) -> list[Path]:
+    """The schema's numbered steps, in order, from the first."""
+    return sorted((SQL_DIR / "schema").glob(f"[0-9][0-9][0-9][0-9].{dialect}.sql"))
+
+
+def _make_private(folder: Path, path: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise Local(
+            f"Store folder {folder} cannot be opened: {error.strerror}",
+            hint="name another folder with --store or STORECTL_STORE",
+        ) from None
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which file failed and what to do, instead of an SQLite code."""
+    try:
+        yield
+    except apsw.ConstraintError as error:
+        if re.search("UNIQUE|PRIMARY KEY", str(error)):
+            raise Taken(str(error)) from None
+        raise Internal(f"{path}: {error}") from error
+    except apsw.NotADBError:
+        raise Local(f"{path} is not a storectl store: it is no SQLite file") from None
+    except apsw.FullError:
+        raise Local(
+            f"Disk is full: nothing was written to {path}", hint="free some space and try again"
+        ) from None
+    except apsw.BusyError:
+        raise Unavailable(f"{path} was locked by another program for 30 s") from None
+    except apsw.CorruptError as error:
+        raise Local(f"{path} is damaged: {error}") from error
+    except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError):
+        raise Local(
+            f"{path} cannot be written: it or its folder is read-only",
+            hint="check its permissions, or name another folder with --store",
+        ) from None
+    except apsw.IOError as error:
+        raise Local(f"{path} could not be read or written: {error}") from error

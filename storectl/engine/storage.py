@@ -1,0 +1,300 @@
+"""What the three keepers on a database share: finding, listing, naming, deleting."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from storectl.engine.db import Db, Taken, Tx, statements
+from storectl.errors import Conflict, InvalidInput, Local, NotFound
+from storectl.model import rules
+from storectl.model.ref import Ref
+from storectl.model.storage import Change, Listed, ListQuery, Storage
+from storectl.model.token import User
+
+Kind = TypeVar("Kind", bound=Storage)
+
+
+class StorageRow(NamedTuple):
+    """A row of table `storage`, its columns in their order."""
+
+    no: int
+    id: str
+    noun: str
+    user_id: str
+    name: str | None
+    title: str | None
+    general_access: str
+    secret: str
+    schema: str | None
+    created_at: int
+    modified_at: int
+    accessed_at: int
+    read_count: int
+    write_count: int
+    delete_count: int
+    list_count: int
+    head_read_count: int
+    bytes: int
+    item_count: int
+    clean_count: int
+    tail_first: int
+    tail_rows: int
+    tail_bytes: int
+    request_count: int
+    handled_count: int
+    client_key: str | None
+    many_clients: int
+
+
+class Reads:
+    """Reads of this process that are not yet counted in the database.
+
+    Counting each would make every read a write; they go along with later writes.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[int, list[int]] = {}
+        self._mutex = Lock()
+
+    def add(self, no: int, *, reads: int = 0, lists: int = 0, head_reads: int = 0) -> None:
+        """Count reads of a storage."""
+        with self._mutex:
+            mine = self._counts.setdefault(no, [0, 0, 0])
+            mine[0] += reads
+            mine[1] += lists
+            mine[2] += head_reads
+
+    def pending(self, no: int) -> tuple[int, int, int]:
+        """Reads, lists and reads of the head that the row does not hold yet."""
+        reads, lists, head_reads = self._counts.get(no, (0, 0, 0))
+        return reads, lists, head_reads
+
+    def flush(self, db: Db) -> None:
+        """Count them in the database. On a store that cannot be written they are dropped."""
+        with self._mutex:
+            counts, self._counts = self._counts, {}
+        if not counts:
+            return
+        rows = [
+            {"no": no, "reads": reads, "lists": lists, "head_reads": head_reads}
+            for no, (reads, lists, head_reads) in counts.items()
+        ]
+        sql = statements("storage", db.dialect)["count"]
+        try:
+            db.write(lambda tx: tx.many(sql, rows))
+        except Local:
+            return
+
+
+class Keeper(Generic[Kind]):
+    """Storages of one noun, seen by one user."""
+
+    noun: str
+    made: type[Kind]
+
+    def __init__(self, db: Db, user: User | None, reads: Reads) -> None:
+        self.db = db
+        self.user = user
+        self.reads = reads
+        self.sql = statements(self.noun, db.dialect)
+        self.shared = statements("storage", db.dialect)
+
+    def list(self, query: ListQuery) -> Listed[Kind]:
+        """The user's storages. Nothing is shared with anyone yet."""
+        limit = check_window(query.offset, query.limit)
+        if query.ownership not in (None, "ownedByMe", "sharedWithMe"):
+            raise InvalidInput(
+                f"ownership must be ownedByMe or sharedWithMe, not {query.ownership!r}",
+                type="invalid-parameter",
+            )
+        if self.user is None or query.ownership == "sharedWithMe":
+            return Listed(total=0, offset=query.offset, limit=limit, items=[])
+        which = {"user_id": self.user.id, "noun": self.noun, "unnamed": query.unnamed}
+        total = self.db.one(self.shared["total"], **which)
+        rows = self.db.all(
+            self.shared["list_desc" if query.desc else "list"],
+            limit=limit,
+            offset=query.offset,
+            **which,
+        )
+        return Listed(
+            total=total[0] if total else 0,
+            offset=query.offset,
+            limit=limit,
+            items=[self.describe(StorageRow._make(row), self.user.username) for row in rows],
+        )
+
+    def create(
+        self, name: str | None = None, *, schema: dict[str, Any] | None = None
+    ) -> tuple[Kind, bool]:
+        if self.user is None:
+            raise NotFound.of(self.noun, f"~{name}")
+        user = self.user
+        if name is not None:
+            rules.check_name(name)
+        if schema is not None and not isinstance(schema, dict):
+            raise InvalidInput("schema must be a JSON object", type="dataset-schema-invalid")
+        row: dict[str, Any] = {
+            "id": rules.new_id(),
+            "noun": self.noun,
+            "user_id": user.id,
+            "name": name,
+            "secret": rules.new_id() + rules.new_id(),
+            "schema": msgspec.json.encode(schema).decode() if schema else None,
+            "now": rules.now_ms(),
+        }
+
+        def work(tx: Tx) -> tuple[StorageRow, bool]:
+            if name is not None:
+                there = tx.one(
+                    self.shared["find_own"], user_id=user.id, noun=self.noun, name=name
+                )
+                if there is not None:
+                    return StorageRow._make(there), False
+            made = tx.one(self.shared["create"], **row)
+            assert made is not None
+            return StorageRow._make(made), True
+
+        found = self._own(name) if name is not None else None
+        made, new = (found, False) if found else self.db.write(work)
+        return self.describe(made, user.username), new
+
+    def get(self, ref: str) -> Kind:
+        row = self.find(ref)
+        return self.describe(row, self._username(row.user_id))
+
+    def update(self, ref: str, change: Change) -> Kind:
+        row = self.find(ref)
+        if isinstance(change.name, str):
+            rules.check_name(change.name)
+        if change.general_access is not UNSET:
+            rules.check_access(change.general_access)
+        values = {
+            "no": row.no,
+            "set_name": change.name is not UNSET,
+            "name": None if change.name is UNSET else change.name,
+            "set_title": change.title is not UNSET,
+            "title": None if change.title is UNSET else change.title,
+            "general_access": None if change.general_access is UNSET else change.general_access,
+            "now": rules.now_ms(),
+        }
+        try:
+            now = self.db.write(lambda tx: tx.one(self.shared["update"], **values))
+        except Taken:
+            raise Conflict(
+                f"Name '{change.name}' is taken by another {self.noun}",
+                hint=f"storectl {self.noun} info {change.name}",
+            ) from None
+        if now is None:
+            raise NotFound.of(self.noun, ref)
+        return self.describe(StorageRow._make(now), self._username(row.user_id))
+
+    def delete(self, ref: str) -> None:
+        row = self.find(ref)
+
+        def work(tx: Tx) -> bool:
+            if tx.one(self.shared["delete"], no=row.no) is None:
+                return False
+            tx.all(self.shared["forget_answers"], no=row.no)
+            self.erase(tx, row.no)
+            return True
+
+        if not self.db.write(work):
+            raise NotFound.of(self.noun, ref)
+
+    def find(self, ref: str) -> StorageRow:
+        """The row that a ref leads to. NotFound if there is none."""
+        parsed = Ref.parse(ref)
+        if parsed.id is not None:
+            row = self.db.one(self.shared["find_id"], id=parsed.id, noun=self.noun)
+        elif parsed.user is not None:
+            row = self.db.one(
+                self.shared["find_other"],
+                username=parsed.user,
+                noun=self.noun,
+                name=parsed.name,
+            )
+        else:
+            own = self._own(parsed.name or "")
+            if own is None:
+                raise NotFound.of(self.noun, parsed.name or "")
+            return own
+        if row is None:
+            raise NotFound.of(self.noun, ref)
+        return StorageRow._make(row)
+
+    def touch(self, row: StorageRow) -> None:
+        """Move the last access, at most once an hour. Reading works on a read-only store."""
+        now = rules.now_ms()
+        if now - row.accessed_at < rules.TOUCH_SECS * 1000:
+            return
+        try:
+            self.db.write(lambda tx: tx.all(self.shared["touch"], no=row.no, now=now))
+        except Local:
+            return
+
+    def answered(self, tx: Tx, no: int, key: str | None) -> bytes | None:
+        """The answer to an earlier write with this key, if it is under 24 hours old."""
+        if key is None:
+            return None
+        since = rules.now_ms() - rules.IDEMPOTENCY_SECS * 1000
+        row = tx.one(self.shared["answered"], no=no, key=key, since=since)
+        return row[0] if row else None
+
+    def answer(self, tx: Tx, no: int, key: str | None, answer: bytes) -> None:
+        """Remember the answer to a write."""
+        if key is not None:
+            tx.all(self.shared["answer"], no=no, key=key, now=rules.now_ms(), answer=answer)
+
+    def describe(self, row: StorageRow, username: str | None) -> Kind:
+        """The row as the API shows it. Nouns add their own fields."""
+        raise NotImplementedError
+
+    def erase(self, tx: Tx, no: int) -> None:
+        """Delete what a storage holds."""
+        raise NotImplementedError
+
+    def _own(self, name: str) -> StorageRow | None:
+        if self.user is None:
+            return None
+        row = self.db.one(
+            self.shared["find_own"], user_id=self.user.id, noun=self.noun, name=name
+        )
+        return StorageRow._make(row) if row else None
+
+    def _username(self, user_id: str) -> str | None:
+        if self.user is not None and self.user.id == user_id:
+            return self.user.username
+        row = self.db.one(self.shared["username"], id=user_id)
+        return row[0] if row else None
+
+
+def common(row: StorageRow, username: str | None) -> dict[str, Any]:
+    """The fields that every kind of storage shows."""
+    return {
+        "id": row.id,
+        "user_id": row.user_id,
+        "username": username,
+        "name": row.name,
+        "title": row.title,
+        "created_at": rules.iso(row.created_at),
+        "modified_at": rules.iso(row.modified_at),
+        "accessed_at": rules.iso(row.accessed_at),
+        "schema": msgspec.json.decode(row.schema) if row.schema else None,
+        "general_access": row.general_access,
+        "url_signing_secret_key": row.secret,
+    }
+
+
+def check_window(offset: int, limit: int, most: int = rules.MAX_LIST) -> int:
+    """The limit to use: given ones are cut to the most that is allowed, 0 means that too."""
+    for name, value in (("offset", offset), ("limit", limit)):
+        if value < 0:
+            raise InvalidInput(
+                f"{name} must be 0 or more, not {value}", type="invalid-parameter"
+            )
+    return min(limit or most, most)
