@@ -46,6 +46,8 @@ class StorageRow(NamedTuple):
     tail_bytes: int
     request_count: int
     handled_count: int
+    first_ord: int
+    last_ord: int
     client_key: str | None
     many_clients: int
 

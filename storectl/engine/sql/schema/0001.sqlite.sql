@@ -50,9 +50,12 @@ CREATE TABLE storage (
     tail_rows   INTEGER NOT NULL DEFAULT 0,
     tail_bytes  INTEGER NOT NULL DEFAULT 0,
 
-    -- request queues
+    -- request queues. first_ord, last_ord: the outermost places given away so far.
+    -- client_key: the first that was used.
     request_count INTEGER NOT NULL DEFAULT 0,
     handled_count INTEGER NOT NULL DEFAULT 0,
+    first_ord     INTEGER NOT NULL DEFAULT 0,
+    last_ord      INTEGER NOT NULL DEFAULT 0,
     client_key    TEXT,
     many_clients  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
@@ -100,7 +103,9 @@ CREATE TABLE garbage (
     not_before INTEGER NOT NULL
 ) STRICT;
 
--- ord: place in the queue, null once handled. locked_until: null unless locked.
+-- ord: place in the queue, null once handled. locked_until: null unless locked;
+-- a lock is over when that time has come, whether or not the row says so yet.
+-- lock_gen: how often it was locked.
 CREATE TABLE request (
     no           INTEGER PRIMARY KEY,
     storage_no   INTEGER NOT NULL,
