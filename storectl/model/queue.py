@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from types import UnionType
 from typing import Any, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
@@ -18,7 +20,9 @@ Request = dict[str, Any]
 `lockExpiresAt` and `lockByClient` only while it is locked.
 """
 
-METHODS = frozenset("GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH".split())
+METHODS = frozenset(
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
+)
 
 
 class Queue(Storage, kw_only=True):
@@ -91,15 +95,17 @@ class RequestsPage(Struct, rename="camel", kw_only=True):
     items: list[Request]
     limit: int
     next_cursor: str | None
-    cursor: str | None | UnsetType = UNSET
-    exclusive_start_id: str | None | UnsetType = UNSET
+    cursor: str | UnsetType | None = UNSET
+    exclusive_start_id: str | UnsetType | None = UNSET
 
 
 class Queues(Storages[Queue], Protocol):
     """What a store can do with requests. Proved by tests/contract/test_queue.py.
 
-    client_key: who asks, 1 to 32 characters; without one each call is a new client.
-    Locks are given to one client at a time until they expire.
+    client_key: who asks, 1 to 32 characters; without one each call is a new client,
+    though what was locked without a key can be prolonged and unlocked without one.
+    Locks are given to one client at a time until they expire; a request whose lock
+    has expired is in the queue again where it was.
     """
 
     def add(
@@ -111,7 +117,11 @@ class Queues(Storages[Queue], Protocol):
         client_key: str | None = None,
         idempotency_key: str | None = None,
     ) -> AddedBatch:
-        """Add requests whose uniqueKey is new; others stay as and where they are."""
+        """Add requests whose uniqueKey is new; others stay as and where they are.
+
+        The answers are in the order of the requests. With forefront the last one
+        added is the first of the queue, as if they had been added one by one.
+        """
         ...
 
     def request(self, ref: str, id: str) -> Request: ...
@@ -119,7 +129,21 @@ class Queues(Storages[Queue], Protocol):
     def update_request(
         self, ref: str, request: Request, *, forefront: bool = False, client_key: str | None = None
     ) -> Added:
-        """Write a request, known or not. handledAt takes it off the head; any lock ends."""
+        """Write a request, known or not. handledAt takes it off the head; any lock ends.
+
+        A pending request stays in its place unless it was locked, or forefront.
+        """
+        ...
+
+    def update_requests(
+        self,
+        ref: str,
+        requests: list[Request],
+        *,
+        forefront: bool = False,
+        client_key: str | None = None,
+    ) -> list[Added]:
+        """Write many requests as update_request does, the answers in their order."""
         ...
 
     def delete_requests(
@@ -147,24 +171,32 @@ class Queues(Storages[Queue], Protocol):
         forefront: bool = False,
         client_key: str | None = None,
     ) -> str:
-        """Hold a lock lock_secs from now; the new expiry. Only for who holds it."""
+        """Hold a lock lock_secs from now; the new expiry. Only for who holds it.
+
+        Once it ends the request is last in the queue, or first with forefront.
+        """
         ...
 
     def unlock(
         self, ref: str, id: str, *, forefront: bool = False, client_key: str | None = None
     ) -> None:
-        """Give a lock back. Only for who holds it."""
+        """Give a lock back. Only for who holds it.
+
+        The request is then last in the queue, or first with forefront.
+        """
         ...
 
     def unlock_all(self, ref: str, *, client_key: str | None = None) -> int:
-        """Give back all locks of this client; how many there were."""
+        """Give back all locks of this client; how many there were. Places stay as they were."""
         ...
 
 
 def check_request(request: object, at: int | None = None) -> Request:
     """A request that may be written: an object with uniqueKey and url as text.
 
-    at: its position in a batch, for the message. Raises InvalidInput.
+    at: its position in a batch, for the message. Fields of the API must have its
+    types, since one that has not would fail every client that reads it. Raises
+    InvalidInput.
     """
     where = "Request" if at is None else f"Request {at}"
     if not isinstance(request, dict):
@@ -174,16 +206,44 @@ def check_request(request: object, at: int | None = None) -> Request:
         if not isinstance(value, str) or not value:
             state = "is missing" if value is None else "is not a text that holds anything"
             raise InvalidInput(f"{where}: {field} {state}", type="invalid-value")
+    for field, (kinds, what) in _FIELDS.items():
+        value = request.get(field)
+        if value is not None and not isinstance(value, kinds):
+            raise InvalidInput(f"{where}: {field} {value!r:.80} is not {what}")
     method = request.get("method")
-    if method is not None and (not isinstance(method, str) or method.upper() not in METHODS):
-        raise InvalidInput(f"{where}: method {method!r} is not an HTTP method")
+    if method is not None and method.upper() not in METHODS:
+        raise InvalidInput(f"{where}: method {method!r:.80} is not an HTTP method")
     retries = request.get("retryCount")
-    if retries is not None and (not isinstance(retries, int) or isinstance(retries, bool)):
+    if isinstance(retries, bool):
         raise InvalidInput(f"{where}: retryCount {retries!r} is not a whole number")
-    own = rules.request_id(request["uniqueKey"])
-    if request.get("id") not in (None, own):
+    if request.get("handledAt") is not None:
+        _check_time(request["handledAt"], where)
+    id = request.get("id")
+    if id is not None and id != rules.request_id(request["uniqueKey"]):
         raise InvalidInput("Request ID does not correspond to uniqueKey", type="request-id-invalid")
     return request
+
+
+_FIELDS: dict[str, tuple[type | UnionType, str]] = {
+    "method": (str, "an HTTP method"),
+    "retryCount": (int, "a whole number"),
+    "loadedUrl": (str, "a text"),
+    "payload": (str | dict, "a text or an object"),
+    "headers": (dict, "an object"),
+    "userData": (dict, "an object"),
+    "noRetry": (bool, "true or false"),
+    "errorMessages": (list, "an array"),
+    "handledAt": (str, "a time"),
+}
+
+
+def _check_time(text: str, where: str) -> None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidInput(f"{where}: handledAt {text!r:.80} is not an ISO 8601 time with a zone")
 
 
 def check_lock_secs(secs: int) -> int:
@@ -214,7 +274,9 @@ DELETE_BATCH = Endpoint("DELETE", "/v2/request-queues/{ref}/requests/batch", "qu
 UNLOCK_ALL = Endpoint("POST", "/v2/request-queues/{ref}/requests/unlock", "queue", "write")
 HEAD = Endpoint("GET", "/v2/request-queues/{ref}/head", "queue")
 LOCK_HEAD = Endpoint("POST", "/v2/request-queues/{ref}/head/lock", "queue", "write")
-PROLONG = Endpoint("PUT", "/v2/request-queues/{ref}/requests/{id}/lock", "queue", "write", fast=True)
+PROLONG = Endpoint(
+    "PUT", "/v2/request-queues/{ref}/requests/{id}/lock", "queue", "write", fast=True
+)
 UNLOCK = Endpoint(
     "DELETE", "/v2/request-queues/{ref}/requests/{id}/lock", "queue", "write", fast=True
 )
