@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from storectl.model.endpoint import Endpoint
 from storectl.model.items import Items
@@ -18,6 +18,7 @@ class Dataset(Storage, kw_only=True):
     item_count: int = 0
     clean_item_count: int = 0
     fields: list[str] | None = None
+    items_public_url: str | UnsetType = UNSET
 
 
 class ItemsQuery(Struct, rename="camel", frozen=True, kw_only=True):

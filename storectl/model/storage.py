@@ -31,7 +31,7 @@ class Storage(Struct, rename="camel", kw_only=True):
     general_access: str = "FOLLOW_USER_SETTING"
     url_signing_secret_key: str | None | UnsetType = UNSET
     console_url: str | UnsetType = UNSET
-    stats: dict[str, int] | None = None
+    stats: dict[str, Any] | None = None
 
 
 class ListQuery(Struct, rename="camel", frozen=True, kw_only=True):

@@ -1,0 +1,26 @@
+"""Keepers on a remote API. Only cli/context.py and tests open one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from storectl.client.store import ClientStore
+
+
+def open_store(
+    server: str,
+    token: str | None = None,
+    *,
+    retries: int = 8,
+    timeout_secs: float = 60.0,
+    debug: Callable[[str], None] | None = None,
+) -> ClientStore:
+    """The store behind an address (without /v2). Nothing is sent yet."""
+    from storectl.client.http import Http  # httpx costs 100 ms: not for an embedded store
+    from storectl.client.store import ClientStore
+
+    return ClientStore(
+        Http(server, token, retries=retries, timeout_secs=timeout_secs, debug=debug)
+    )

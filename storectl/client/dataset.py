@@ -1,0 +1,95 @@
+"""Datasets on a remote API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from storectl.client.http import reading, to_params
+from storectl.client.storage import Keeper, known_as
+from storectl.errors import Internal
+from storectl.model import dataset, rules
+from storectl.model.dataset import Dataset, ItemsPage, ItemsQuery
+from storectl.model.items import Items
+
+MAX_BATCH_BYTES = rules.MAX_PAYLOAD_BYTES - 1024
+
+
+class Datasets(Keeper[Dataset]):
+    """The keeper of datasets. See model/dataset.py for the promise."""
+
+    noun = "dataset"
+    made = Dataset
+    LIST, CREATE, GET = dataset.LIST, dataset.CREATE, dataset.GET
+    UPDATE, DELETE = dataset.UPDATE, dataset.DELETE
+
+    def items(self, ref: str, query: ItemsQuery) -> ItemsPage:
+        params = to_params(query)
+        if query.limit == 0:
+            return self._no_items(ref, query)
+        params["format"] = "jsonl"
+        with known_as(self.noun, ref):
+            answer = self.http.send(dataset.ITEMS, ref=ref, query=params, stream=True)
+        head = answer.headers
+        try:
+            total = int(head["x-apify-pagination-total"])
+            scanned = int(head["x-apify-pagination-count"])
+        except (KeyError, ValueError):
+            answer.close()
+            raise Internal(f"{self.http.host} sent items without pagination headers") from None
+        return ItemsPage(
+            total=total,
+            offset=query.offset,
+            limit=query.limit,
+            desc=query.desc,
+            scanned=scanned,
+            lines=whole_lines(reading(answer, self.http.host)),
+        )
+
+    def push(self, ref: str, items: Items, *, idempotency_key: str | None = None) -> None:
+        """Send the items, in as many calls as the limit of 9 MiB needs."""
+        key = idempotency_key or rules.new_id()
+        with known_as(self.noun, ref):
+            for at, part in enumerate(items.split(MAX_BATCH_BYTES)):
+                self.http.send(
+                    dataset.PUSH, ref=ref, content=part.json(), key=f"{key}-{at}" if at else key
+                )
+
+    def statistics(self, ref: str) -> dict[str, Any]:
+        with known_as(self.noun, ref):
+            return self.http.data(dataset.STATISTICS, dict[str, Any], ref=ref)
+
+    def _no_items(self, ref: str, query: ItemsQuery) -> ItemsPage:
+        """The API reads limit=0 as no limit, a caller means none."""
+        return ItemsPage(
+            total=self.get(ref).item_count,
+            offset=query.offset,
+            limit=0,
+            desc=query.desc,
+            scanned=0,
+            lines=(),
+        )
+
+
+def whole_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Cut a stream into blocks of whole lines; a last line gets its newline."""
+    rest = b""
+    for block in blocks:
+        cut = block.rfind(b"\n") + 1
+        if not cut:
+            rest += block
+            continue
+        yield rest + block[:cut] if rest else block[:cut]
+        rest = block[cut:]
+    if rest.strip():
+        yield _checked(rest)
+
+
+def _checked(line: bytes) -> bytes:
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        raise Internal("The answer ends inside of an item") from None
+    return line + b"\n"

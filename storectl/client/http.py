@@ -1,0 +1,282 @@
+"""The wire: one place for address, token, retries and error bodies."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from storectl import __version__, errors
+from storectl.errors import Network, RateLimited, StorectlError
+from storectl.model import token as tokens
+from storectl.model.endpoint import Endpoint
+
+Shape = TypeVar("Shape")
+
+FIRST_WAIT_SECS = 0.5
+LONGEST_WAIT_SECS = 30.0
+LONGEST_RETRY_AFTER_SECS = 120.0
+REPEATABLE = ("GET", "HEAD", "PUT", "DELETE")
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_SECRETS = re.compile(r"(?i)((?:token|signature)=)[^&\s]+|(storectl_|apify_api_)[0-9A-Za-z]+")
+
+
+class Http:
+    """A server, spoken to by one user.
+
+    server: address without /v2. retries: how often a call is tried again after
+    429, 5xx or a broken connection; waits are random up to 0.5 s doubling
+    ("full jitter"), and at least what Retry-After says. debug gets a line for
+    each call, without secrets.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        token: str | None = None,
+        *,
+        retries: int = 8,
+        timeout_secs: float = 60.0,
+        debug: Callable[[str], None] | None = None,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.server = server.rstrip("/").removesuffix("/v2")
+        self.host = urlsplit(self.server).netloc
+        self._retries = retries
+        self._debug = debug
+        self._sleep = sleep
+        self._secure = self.server.startswith("https:")
+        headers = {"User-Agent": f"storectl/{__version__}", "Accept": "*/*"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+        # Reading the list of authorities takes 20 ms: not for plain http.
+        transport = transport or httpx.HTTPTransport(verify=self._secure, limits=limits)
+        self._client = httpx.Client(
+            headers=headers,
+            timeout=httpx.Timeout(timeout_secs, connect=min(timeout_secs, 20.0)),
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def data(self, endpoint: Endpoint, shape: type[Shape], **call: Any) -> Shape:
+        """The `data` of a JSON answer. See `send` for the arguments."""
+        return self.decode(self.send(endpoint, **call).content, shape)
+
+    def decode(self, content: bytes, shape: type[Shape]) -> Shape:
+        """Take `{"data": …}` apart; a server is not trusted to send what it should."""
+        try:
+            found = msgspec.json.decode(content)["data"]
+            return msgspec.convert(found, shape, strict=False)
+        except (msgspec.MsgspecError, KeyError, TypeError) as error:
+            raise errors.Internal(
+                f"{self.host} sent an answer that is not the API's: {error}",
+                hint="check that --server is the address of a storage API",
+            ) from None
+
+    def send(
+        self,
+        endpoint: Endpoint,
+        *,
+        query: object = None,
+        json: object = None,
+        content: bytes | Callable[[], Iterator[bytes]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        key: str | None = None,
+        repeatable: bool | None = None,
+        stream: bool = False,
+        **parts: str,
+    ) -> httpx.Response:
+        """Send one call, again where that does no harm, and raise what went wrong.
+
+        query: a Struct or a dict; absent, false and empty values are left out.
+        content: bytes, or what makes a fresh stream of them for each attempt.
+        key: an Idempotency-Key; repeatable: that a repetition is harmless, which
+        is assumed of GET, HEAD, PUT and DELETE. stream: leave the body unread;
+        close the response after use.
+        """
+        method = endpoint.method
+        address = self.server + endpoint.url(**parts)
+        sent = dict(headers or {})
+        body: Any = content
+        if json is not None:
+            body = msgspec.json.encode(json)
+        if body is not None and json is not None or (content is not None and not headers):
+            sent.setdefault("Content-Type", "application/json")
+        if key is not None:
+            sent["Idempotency-Key"] = key
+        if repeatable is None:
+            repeatable = method in REPEATABLE
+        attempt = 0
+        while True:
+            fresh = body() if callable(body) else body
+            request = self._client.build_request(
+                method, address, params=to_params(query), content=fresh, headers=sent
+            )
+            failure, landed = self._attempt(request, stream)
+            if isinstance(failure, httpx.Response):
+                return failure
+            # What may have landed is only sent again where that changes nothing.
+            safe = repeatable or not landed or (key is not None and self._keeps_keys())
+            if attempt >= self._retries or not safe or not _passing(failure):
+                raise failure
+            self._wait(attempt, failure)
+            attempt += 1
+
+    def _attempt(
+        self, request: httpx.Request, stream: bool
+    ) -> tuple[httpx.Response | StorectlError, bool]:
+        """The answer, or the failure and whether the call may have taken effect."""
+        started = time.monotonic()
+        try:
+            response = self._client.send(request, stream=True)
+            response = self._redirected(response)
+            if response.status_code >= 300:
+                response.read()
+            elif not stream:
+                response.read()
+        except httpx.HTTPError as error:
+            self._log(f"{request.method} {request.url} {type(error).__name__}")
+            return self._no_answer(error), not isinstance(error, _NOT_SENT)
+        took = (time.monotonic() - started) * 1000
+        self._log(f"{request.method} {request.url} {response.status_code} {took:.0f} ms")
+        if response.status_code < 300:
+            return response, True
+        failure = self._refused(response)
+        return failure, not isinstance(failure, RateLimited)
+
+    def _redirected(self, response: httpx.Response) -> httpx.Response:
+        """Follow a GET within the origin, or from https to https without the token."""
+        for _ in range(5):
+            following = response.next_request
+            if following is None or following.method not in ("GET", "HEAD"):
+                break
+            same = _origin(following.url) == _origin(httpx.URL(self.server))
+            if not same and not (self._secure and following.url.scheme == "https"):
+                break
+            if not same:
+                following.headers.pop("Authorization", None)
+            response.close()
+            response = self._client.send(following, stream=True)
+        return response
+
+    def _refused(self, response: httpx.Response) -> StorectlError:
+        """The failure that a status and an error body mean."""
+        status = response.status_code
+        message, kind, more = f"{self.host} answered {status} {response.reason_phrase}", None, None
+        try:
+            told = msgspec.json.decode(response.content)["error"]
+            message, kind, more = str(told["message"]), str(told["type"]), told.get("data")
+        except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+            pass
+        if 300 <= status < 400:
+            target = response.headers.get("location", "another address")
+            return Network(
+                f"{self.host} redirects to {redacted(target)[:200]}", hint="name it with --server"
+            )
+        failure = errors.from_status(status, redacted(message)[:500])
+        if kind is not None:
+            failure.type = kind
+        failure.data = more
+        failure.retry_after_secs = _seconds(response.headers.get("retry-after"))
+        return failure
+
+    def _no_answer(self, error: httpx.HTTPError) -> Network:
+        if isinstance(error, httpx.ConnectTimeout):
+            return Network(f"No connection to {self.host}: it timed out")
+        if isinstance(error, httpx.ConnectError):
+            why = str(error).partition("] ")[2] or str(error) or "refused"
+            return Network(
+                f"No connection to {self.host}: {why}",
+                hint="check the address (--server), or that the server runs",
+            )
+        if isinstance(error, httpx.TimeoutException):
+            return Network(f"{self.host} did not answer in time", hint="give it more: --timeout")
+        return Network(f"The connection to {self.host} broke: {type(error).__name__}")
+
+    def _wait(self, attempt: int, failure: StorectlError) -> None:
+        longest = min(FIRST_WAIT_SECS * 2**attempt, LONGEST_WAIT_SECS)
+        wait = random.uniform(0, longest)
+        if failure.retry_after_secs is not None:
+            wait += min(failure.retry_after_secs, LONGEST_RETRY_AFTER_SECS)
+        self._log(f"waiting {wait:.1f} s: {failure.message}")
+        self._sleep(wait)
+
+    def _keeps_keys(self) -> bool:
+        return "idempotency-key" in self.extensions
+
+    @cached_property
+    def extensions(self) -> frozenset[str]:
+        """What the server offers beyond the API; nothing if it does not say."""
+        try:
+            found = self.data(tokens.CAPABILITIES, dict[str, Any])
+        except (errors.NotFound, errors.Internal, errors.Unauthorized, errors.InvalidInput):
+            return frozenset()
+        named = found.get("extensions")
+        return frozenset(map(str, named)) if isinstance(named, list) else frozenset()
+
+    def _log(self, line: str) -> None:
+        if self._debug is not None:
+            self._debug(redacted(line))
+
+
+def to_params(query: object) -> dict[str, str]:
+    """A query as the API spells it: 1 for true, lists comma-joined, the rest left out."""
+    if query is None:
+        return {}
+    found = msgspec.to_builtins(query)
+    params = {}
+    for name, value in found.items():
+        if value is None or value is False or value in ("", [], ()):
+            continue
+        if value is True:
+            params[name] = "1"
+        elif isinstance(value, list | tuple):
+            params[name] = ",".join(map(str, value))
+        else:
+            params[name] = str(value)
+    return params
+
+
+def redacted(text: str) -> str:
+    """The text without tokens and signatures."""
+    return _SECRETS.sub(lambda found: f"{found[1] or found[2]}…", text)
+
+
+def reading(response: httpx.Response, host: str, *, raw: bool = False) -> Iterator[bytes]:
+    """The body of a streamed answer, closed at its end. A cut body is Network."""
+    try:
+        # A chunk size would halve the speed: httpx would copy into new buffers.
+        yield from response.iter_raw() if raw else response.iter_bytes()
+    except httpx.HTTPError as error:
+        raise Network(f"The answer of {host} broke off: {type(error).__name__}") from None
+    finally:
+        response.close()
+
+
+def _passing(failure: StorectlError) -> bool:
+    """Whether the failure may pass: 429, a 5xx, or no answer at all."""
+    if isinstance(failure, Network):
+        return failure.http is None
+    return isinstance(failure, RateLimited) or (failure.http or 0) >= 500
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return max(0.0, float(header)) if header else None
+    except ValueError:
+        return None  # a date: the wait then is only the jitter
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

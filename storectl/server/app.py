@@ -1,0 +1,164 @@
+"""The WSGI application: route, admit, handle, answer."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from storectl.errors import Internal, MethodNotAllowed, NotFound, StorectlError
+from storectl.model.endpoint import Endpoint
+from storectl.model.store import Served
+from storectl.server import dataset, kvs, queue, token
+from storectl.server.guard import admit, caller, method_of
+from storectl.server.limits import Limits
+from storectl.server.settings import Settings
+from storectl.server.wire import Answer, Call, Handler, failed, path_text, queried
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Methods = dict[str, tuple[Endpoint, Handler]]
+
+HANDLERS: dict[Endpoint, Handler] = {
+    **dataset.HANDLERS,
+    **kvs.HANDLERS,
+    **queue.HANDLERS,
+    **token.HANDLERS,
+}
+
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_CORS = [
+    ("Access-Control-Allow-Origin", "*"),
+    (
+        "Access-Control-Expose-Headers",
+        "Location, Retry-After, X-RateLimit-Limit, X-Apify-Pagination-Offset, "
+        "X-Apify-Pagination-Limit, X-Apify-Pagination-Count, X-Apify-Pagination-Total, "
+        "X-Apify-Pagination-Desc",
+    ),
+    ("Referrer-Policy", "no-referrer"),
+]
+_PREFLIGHT = [
+    ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
+    (
+        "Access-Control-Allow-Headers",
+        "Authorization, Content-Type, Content-Encoding, Idempotency-Key",
+    ),
+    ("Access-Control-Max-Age", "86400"),
+]
+
+
+class Routes:
+    """Paths to methods, by the segments of the Endpoint constants.
+
+    A literal segment goes before a placeholder; {key} takes all that is left, so
+    that a key with a slash is told what is wrong with it.
+    """
+
+    def __init__(self, handlers: dict[Endpoint, Handler]) -> None:
+        self._root: dict[str, Any] = {}
+        for endpoint, handler in handlers.items():
+            node = self._root
+            for segment in endpoint.path.strip("/").split("/"):
+                node = node.setdefault(segment, {})
+            methods: Methods = node.setdefault("", {})
+            methods[endpoint.method] = (endpoint, handler)
+            if endpoint.method == "GET":
+                methods.setdefault("HEAD", (endpoint, handler))
+
+    def find(self, path: str) -> tuple[Methods, dict[str, str]]:
+        """What the path leads to, and the values of its placeholders."""
+        node = self._root
+        parts: dict[str, str] = {}
+        segments = path.strip("/").split("/")
+        for at, segment in enumerate(segments):
+            if segment and segment in node:
+                node = node[segment]
+                continue
+            name = next((name for name in node if name[:1] == "{"), None)
+            if name is None or not segment:
+                raise _no_page(path)
+            node = node[name]
+            if name == "{key}":
+                parts["key"] = "/".join(segments[at:])
+                break
+            parts[name[1:-1]] = segment
+        methods = node.get("")
+        if methods is None:
+            raise _no_page(path)
+        return methods, parts
+
+
+def app(store: Served, settings: Settings) -> Wsgi:
+    """Speak the store over HTTP, in every thread that the server calls from."""
+    routes = Routes(HANDLERS)
+    limits = Limits(settings.rate_limit)
+
+    def routed(environ: dict[str, Any]) -> tuple[Endpoint, Handler, dict[str, str], dict[str, str]]:
+        methods, parts = routes.find(path_text(environ))
+        query = queried(environ)
+        method = method_of(environ, query)
+        if method == "OPTIONS":
+            return _OPTIONS, _preflight, parts, query
+        found = methods.get(method)
+        if found is None:
+            raise _not_allowed(methods)
+        return *found, parts, query
+
+    def answered(
+        environ: dict[str, Any],
+        endpoint: Endpoint,
+        handler: Handler,
+        parts: dict[str, str],
+        query: dict[str, str],
+    ) -> Answer:
+        if endpoint.noun == "server":
+            return handler(Call(environ, query, parts, store, settings))
+        user = caller(store, environ, query)
+        place = admit(store, endpoint, parts.pop("ref", ""), user, query, parts, settings)
+        known = place.id if place else user.id if user else environ.get("REMOTE_ADDR", "")
+        limits.check(known, endpoint.fast)
+        owns = user is not None and (place is None or user.id == place.user_id)
+        # Whom the guard lets in without owning the storage finds it by its ID.
+        seen = store.acting(user if owns else None)
+        return handler(Call(environ, query, parts, seen, settings, user, place))
+
+    def run(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        fast = False
+        try:
+            endpoint, handler, parts, query = routed(environ)
+            fast = endpoint.fast
+            answer = answered(environ, endpoint, handler, parts, query)
+        except StorectlError as error:
+            answer = failed(error)
+        except Exception:  # a bug: the caller learns no more than that
+            traceback.print_exc(file=sys.stderr)
+            answer = failed(Internal("Internal server error"))
+        headers = [*answer.headers, *_CORS, ("X-RateLimit-Limit", limits.header(fast))]
+        start_response(_STATUS[answer.status], headers)
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return []
+        return [answer.body] if isinstance(answer.body, bytes) else answer.body
+
+    return run
+
+
+_OPTIONS = Endpoint("OPTIONS", "*", "server", None)
+
+
+def _preflight(_: Call) -> Answer:
+    return Answer(204, _PREFLIGHT)
+
+
+def _no_page(path: str) -> NotFound:
+    return NotFound(
+        f"There is no API endpoint at {path[:200]}",
+        type="page-not-found",
+    )
+
+
+def _not_allowed(methods: Methods) -> MethodNotAllowed:
+    allowed = ",".join(["OPTIONS", *sorted(methods)])
+    return MethodNotAllowed(
+        "This API end-point can only be accessed using the following HTTP methods: " + allowed
+    )

@@ -1,0 +1,122 @@
+"""Datasets over HTTP."""
+
+from __future__ import annotations
+
+from storectl.formats import FORMATS, Options, write
+from storectl.model import dataset, rules
+from storectl.model.dataset import ItemsQuery
+from storectl.model.items import Items
+from storectl.model.storage import Storage
+from storectl.server.storage import handlers, signed_query
+from storectl.server.wire import Answer, Call, bad_parameter, created, data, streamed, url
+
+
+def push(call: Call) -> Answer:
+    """Append the items of the body, all or none.
+
+    An Idempotency-Key, remembered for 24 hours, makes a repeated push harmless.
+    """
+    items = Items.from_json(call.payload())
+    key = call.environ.get("HTTP_IDEMPOTENCY_KEY")
+    call.store.datasets.push(call.ref, items, idempotency_key=key)
+    return created(url(call.base, f"/v2/datasets/{call.ref}/items"))
+
+
+def items(call: Call) -> Answer:
+    """A window of items in one of seven formats, streamed."""
+    name = call.text("format") or "json"
+    kind = FORMATS.get(name)
+    if kind is None or name not in SERVED:
+        raise bad_parameter("format", "one of " + ", ".join(SERVED), name)
+    query = items_query(call)
+    options = _options(call, query)
+    page = call.store.datasets.items(call.ref, query)
+    limit = rules.NO_LIMIT if page.limit is None else page.limit
+    headers = [
+        ("Content-Type", kind.media_type),
+        ("X-Apify-Pagination-Offset", str(page.offset)),
+        ("X-Apify-Pagination-Limit", str(limit)),
+        ("X-Apify-Pagination-Count", str(page.scanned)),
+        ("X-Apify-Pagination-Total", str(page.total)),
+        ("X-Apify-Pagination-Desc", "true" if page.desc else "false"),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    if name in ("html", "xml", "rss"):
+        headers.append(("Content-Security-Policy", "sandbox"))
+    if call.flag("attachment"):
+        filename = f"dataset_{call.ref}.{kind.suffix.lstrip('.')}"
+        headers.append(("Content-Disposition", f'attachment; filename="{filename}"'))
+    if call.environ["REQUEST_METHOD"] == "HEAD":
+        return Answer(200, headers)
+    length = page.bytes if name == "jsonl" and not options.bom else None
+    return streamed(
+        200,
+        headers,
+        write(name, page.lines, options),
+        length=length,
+        self_closing=kind.self_closing,
+    )
+
+
+def statistics(call: Call) -> Answer:
+    return data(call.store.datasets.statistics(call.ref))
+
+
+def items_query(call: Call) -> ItemsQuery:
+    """The query of GET items."""
+    limit = call.whole("limit")
+    return ItemsQuery(
+        offset=call.whole("offset", 0) or 0,
+        limit=limit or None,  # 0 is how the Python client says "no limit"
+        desc=call.flag("desc"),
+        clean=call.flag("clean"),
+        skip_hidden=call.flag("skipHidden"),
+        skip_empty=call.flag("skipEmpty"),
+        fields=call.listed("fields"),
+        output_fields=call.listed("outputFields"),
+        omit=call.listed("omit"),
+        unwind=call.listed("unwind"),
+        flatten=call.listed("flatten"),
+        view=call.text("view"),
+        simplified=call.flag("simplified"),
+        skip_failed_pages=call.flag("skipFailedPages"),
+    )
+
+
+SERVED = ("json", "jsonl", "csv", "html", "xlsx", "xml", "rss")
+
+
+def _options(call: Call, query: ItemsQuery) -> Options:
+    delimiter = call.query.get("delimiter", ",") or ","
+    if len(delimiter) != 1:
+        raise bad_parameter("delimiter", "one character", delimiter)
+    return Options(
+        delimiter=delimiter,
+        bom=call.flag("bom") if "bom" in call.query else None,
+        skip_header_row=call.flag("skipHeaderRow"),
+        xml_root=call.text("xmlRoot") or "items",
+        xml_row=call.text("xmlRow") or "item",
+        feed_title=call.text("feedTitle") or f"Dataset {call.ref}",
+        feed_description=call.text("feedDescription")
+        or f'Items in dataset with id "{call.ref}".',
+        columns=(query.output_fields or query.fields or None) if not query.unwind else None,
+    )
+
+
+def _links(call: Call, storage: Storage) -> dict[str, str]:
+    path = f"/v2/datasets/{storage.id}/items"
+    return {"items_public_url": url(call.base, path, **signed_query(call, storage))}
+
+
+_common = handlers("dataset", lambda call: call.store.datasets, _links)
+
+HANDLERS = {
+    dataset.LIST: _common["LIST"],
+    dataset.CREATE: _common["CREATE"],
+    dataset.GET: _common["GET"],
+    dataset.UPDATE: _common["UPDATE"],
+    dataset.DELETE: _common["DELETE"],
+    dataset.ITEMS: items,
+    dataset.PUSH: push,
+    dataset.STATISTICS: statistics,
+}

@@ -1,0 +1,259 @@
+"""Between WSGI and the handlers: queries and bodies in, envelopes and errors out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import parse_qsl, quote
+
+import msgspec
+
+from storectl.errors import InvalidInput, StorectlError
+from storectl.formats.encoding import decoded
+from storectl.model.items import check_utf8, not_json, too_large
+from storectl.model.rules import MAX_PAYLOAD_BYTES
+from storectl.model.store import Place, Store
+from storectl.model.token import User
+from storectl.server.settings import Settings
+
+JSON = "application/json; charset=utf-8"
+GATHER_BYTES = 1024 * 1024
+READ_BYTES = 256 * 1024
+_FLAGS = {"1": True, "true": True, "0": False, "false": False, "": True}
+_encode = msgspec.json.Encoder().encode
+
+Shape = TypeVar("Shape")
+
+
+class Answer(NamedTuple):
+    """A status, headers, and a body: all of it, or blocks to be streamed."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes | Iterable[bytes] = b""
+
+
+class Call(NamedTuple):
+    """One request, after the guard has let it in.
+
+    ref: the ID of the storage, resolved; empty where the path has none.
+    parts: the other placeholders of the path, decoded. store: seen by the owner
+    of the storage, or by the caller where there is no storage.
+    """
+
+    environ: Mapping[str, Any]
+    query: dict[str, str]
+    parts: dict[str, str]
+    store: Store
+    settings: Settings
+    user: User | None = None
+    place: Place | None = None
+
+    @property
+    def ref(self) -> str:
+        return self.place.id if self.place else ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the caller may write to the storage."""
+        return bool(self.place and self.user and self.user.id == self.place.user_id)
+
+    @property
+    def base(self) -> str:
+        """The address that clients know this server by."""
+        if self.settings.public_url:
+            return self.settings.public_url
+        host = self.environ.get("HTTP_HOST") or "localhost"
+        return f"{self.environ['wsgi.url_scheme']}://{host}"
+
+    def text(self, name: str) -> str | None:
+        """A query value, None where it is absent or empty."""
+        return self.query.get(name) or None
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """A boolean: 1, 0, true or false."""
+        value = self.query.get(name)
+        if value is None:
+            return default
+        try:
+            return _FLAGS[value.lower()]
+        except KeyError:
+            raise bad_parameter(name, "1, 0, true or false", value) from None
+
+    def whole(
+        self, name: str, default: int | None = None, *, low: int = 0, high: int | None = None
+    ) -> int | None:
+        """A whole number from low on; one over high counts as high."""
+        value = self.query.get(name)
+        if value is None or value == "":
+            return default
+        if not value.lstrip("-").isdecimal() or len(value) > 18:
+            raise bad_parameter(name, "a whole number", value)
+        number = int(value)
+        if number < low:
+            raise bad_parameter(name, f"{low} or more", value)
+        return number if high is None else min(number, high)
+
+    def listed(self, name: str) -> tuple[str, ...]:
+        """A comma-joined list."""
+        value = self.query.get(name)
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if value else ()
+
+    def blocks(self) -> Iterator[bytes]:
+        """The body as it comes, still encoded."""
+        read = self.environ["wsgi.input"].read
+        while block := read(READ_BYTES):
+            yield block
+
+    def payload(self) -> bytes:
+        """The whole body of a JSON endpoint, unpacked, at most 9 MiB."""
+        declared = self.environ.get("CONTENT_LENGTH")
+        if declared and declared.isdecimal() and int(declared) > MAX_PAYLOAD_BYTES:
+            raise too_large(int(declared))
+        encoding = self.environ.get("HTTP_CONTENT_ENCODING")
+        if not encoding and declared:
+            body = self.environ["wsgi.input"].read(MAX_PAYLOAD_BYTES + 1)
+            if len(body) == int(declared):
+                return bytes(body)
+            blocks: Iterable[bytes] = chain((body,), self.blocks())
+        else:
+            blocks = self.blocks()
+        return b"".join(decoded(blocks, encoding, limit=MAX_PAYLOAD_BYTES, over=too_large))
+
+    def json(self, shape: type[Shape] = object, *, empty: Any = None) -> Shape:  # type: ignore[assignment]
+        """The body as JSON of some shape; `empty` where there is no body."""
+        body = self.payload()
+        if not body.strip():
+            return empty  # type: ignore[no-any-return]
+        text = check_utf8(body)
+        try:
+            return msgspec.json.decode(body, type=shape)
+        except msgspec.ValidationError as error:
+            raise InvalidInput(f"Body is not what it should be: {error}") from None
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise not_json(error, text) from None
+
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object; no body is an empty one."""
+        found = self.json(empty={})
+        if not isinstance(found, dict):
+            raise InvalidInput("POST data must be a JSON object", type="invalid-request")
+        return found
+
+
+def bad_parameter(name: str, wanted: str, value: str) -> InvalidInput:
+    """The failure of a query value."""
+    return InvalidInput(f"{name} must be {wanted}, not '{value[:80]}'", type="invalid-parameter")
+
+
+def queried(environ: Mapping[str, Any]) -> dict[str, str]:
+    """The query string, the first of repeated names."""
+    text = environ.get("QUERY_STRING")
+    if not text:
+        return {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=200)
+    except (UnicodeDecodeError, ValueError):
+        raise InvalidInput("The query string cannot be decoded", type="invalid-parameter") from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found.setdefault(name, value)
+    return found
+
+
+def data(found: object, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Answer:
+    """`{"data": …}`."""
+    return Answer(
+        status, [("Content-Type", JSON), *headers], b'{"data":' + _encode(found) + b"}"
+    )
+
+
+def created(location: str) -> Answer:
+    """201 with an empty object."""
+    return Answer(201, [("Content-Type", JSON), ("Location", location)], b"{}")
+
+
+def nothing() -> Answer:
+    """204."""
+    return Answer(204, [])
+
+
+def failed(error: StorectlError) -> Answer:
+    """`{"error": {"type", "message"}}`, with `data` where the failure has some."""
+    told: dict[str, Any] = {"type": error.type, "message": error.message}
+    if error.data is not None:
+        told["data"] = error.data
+    headers = [("Content-Type", JSON)]
+    if error.retry_after_secs is not None:
+        headers.append(("Retry-After", str(max(1, round(error.retry_after_secs)))))
+    return Answer(error.status, headers, _encode({"error": told}))
+
+
+def streamed(
+    status: int,
+    headers: list[tuple[str, str]],
+    blocks: Iterable[bytes],
+    *,
+    length: int | None = None,
+    self_closing: bool = False,
+) -> Answer:
+    """A body of unknown size: gathered while it is small, streamed when it is not.
+
+    A failure before the first megabyte still becomes an error status. After
+    that a server over WSGI cannot cut the connection, it can only end the body:
+    where a cut end would not show (self_closing is false) the body is spooled to
+    a file and sent with its length. length: bytes, where known beforehand.
+    """
+    source = iter(blocks)
+    head: list[bytes] = []
+    size = 0
+    for block in source:
+        head.append(block)
+        size += len(block)
+        if size > GATHER_BYTES:
+            break
+    else:
+        return Answer(status, headers, b"".join(head))
+    rest = chain(head, source)
+    if length is None and not self_closing:
+        length, rest = _spooled(rest)
+    if length is not None:
+        headers = [*headers, ("Content-Length", str(length))]
+    return Answer(status, headers, rest)
+
+
+def _spooled(blocks: Iterable[bytes]) -> tuple[int, Iterator[bytes]]:
+    spool = tempfile.TemporaryFile(prefix="storectl-")  # noqa: SIM115  # closed by its reader
+    for block in blocks:
+        spool.write(block)
+    length = spool.tell()
+    spool.seek(0)
+
+    def read() -> Iterator[bytes]:
+        with spool:
+            while block := spool.read(READ_BYTES):
+                yield block
+
+    return length, read()
+
+
+def path_text(environ: Mapping[str, Any]) -> str:
+    """The path, percent-decoded once by the server, as text."""
+    path: str = environ["PATH_INFO"]
+    if path.isascii():
+        return path
+    try:
+        return path.encode("latin-1").decode()
+    except UnicodeError:
+        raise InvalidInput("The path is not UTF-8", type="invalid-input") from None
+
+
+def url(base: str, path: str, **query: str) -> str:
+    """An absolute address, its query percent-encoded."""
+    pairs = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+    return f"{base}{path}?{pairs}" if pairs else f"{base}{path}"
+
+
+Handler = Callable[[Call], Answer]

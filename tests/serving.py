@@ -1,0 +1,49 @@
+"""A server for tests: `python serving.py FOLDER` prints its address and serves until killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def served(folder: Path, **settings: object) -> Iterator[str]:
+    """The address of a server on the store in the folder."""
+    words = [f"{name}={value}" for name, value in settings.items()]
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(folder), *words], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://"), "the server did not start"
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def main(folder: str, *words: str) -> None:
+    from storectl.engine import open_store
+    from storectl.server import serve
+    from storectl.server.settings import Settings
+
+    given = dict(word.split("=", 1) for word in words)
+    rate = given.get("rate", "off")
+    settings = Settings(
+        rate_limit=None if rate == "off" else (int(rate.split("/")[0]), int(rate.split("/")[1])),
+        default_access=given.get("access", "RESTRICTED"),
+    )
+    serve(
+        open_store(folder),
+        settings,
+        port=0,
+        on_ready=lambda address: print(address, flush=True),
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
