@@ -27,6 +27,8 @@ def served(folder: Path, **settings: object) -> Iterator[str]:
 
 
 def main(folder: str, *words: str) -> None:
+    from functools import partial
+
     from storectl.engine import open_store
     from storectl.server import serve
     from storectl.server.settings import Settings
@@ -38,7 +40,7 @@ def main(folder: str, *words: str) -> None:
         default_access=given.get("access", "RESTRICTED"),
     )
     serve(
-        open_store(folder),
+        partial(open_store, folder),
         settings,
         port=0,
         on_ready=lambda address: print(address, flush=True),

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from storectl.errors import Local
 from storectl.model.store import Served
 from storectl.server.settings import Settings
+
+if TYPE_CHECKING:
+    from storectl.server.app import Wsgi
 
 THREADS = 64
 BACKLOG = 2048
 
 
 def serve(
-    store: Served,
+    open_store: Callable[[], Served],
     settings: Settings,
     *,
     host: str = "127.0.0.1",
@@ -27,19 +33,16 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM. on_ready gets the address once it answers.
 
-    One process with a pool of threads: calls block on SQLite, and writers that
-    wait together share a commit. Idle connections cost no thread. Raises Local if
-    the port cannot be had.
+    open_store is called in the process that serves: one, with a pool of threads.
+    Calls block on the database there, and writers that wait together share a
+    commit; idle connections cost no thread. Raises Local if the port cannot be had.
     """
     from granian.constants import Interfaces  # 100 ms, for this command alone
     from granian.http import HTTP1Settings
-    from granian.server.mt import MTServer
-
-    from storectl.server.app import app
+    from granian.server import Server
 
     port = _free(host, port)
-    application = app(store, settings)
-    server = MTServer(
+    server = Server(
         "storectl",
         address=host,
         port=port,
@@ -50,11 +53,38 @@ def serve(
         log_enabled=False,
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        workers_kill_timeout=10,
     )
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     waiting = threading.Thread(target=_tell, args=(host, port, address, on_ready), daemon=True)
     waiting.start()
-    server.serve(target_loader=lambda *_: application, wrap_loader=False)
+    alive = os.pipe()
+    server.serve(target_loader=partial(_load, open_store, settings, alive), wrap_loader=False)
+
+
+def _load(
+    open_store: Callable[[], Served], settings: Settings, alive: tuple[int, int], *_: object
+) -> Wsgi:
+    """In the serving process: the application, and an end to it when its parent is killed."""
+    from multiprocessing.util import Finalize
+
+    from storectl.server.app import app
+
+    threading.Thread(target=_end_with_parent, args=alive, daemon=True).start()
+    store = open_store()
+    Finalize(None, store.close, exitpriority=1)
+    return app(store, settings)
+
+
+def _end_with_parent(reading: int, writing: int) -> None:
+    try:
+        os.close(writing)
+        os.read(reading, 1)  # nothing is ever written: this returns when the parent is gone
+    except OSError:  # a start method that hands down no file descriptors
+        parent = os.getppid()
+        while os.getppid() == parent:
+            time.sleep(0.2)
+    os._exit(1)
 
 
 def _free(host: str, port: int) -> int:
