@@ -1,0 +1,170 @@
+"""One run of the command line. The one place that knows engine/ and client/."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from storectl import config as conf
+from storectl.cli import ALIASES, COMMANDS
+from storectl.cli.flags import Flags
+from storectl.cli.output import Output
+from storectl.cli.settings import Settings, settle
+from storectl.cli.target import Chooser, Target
+from storectl.config import Config, Credential
+from storectl.errors import InvalidInput, NotFound
+from storectl.model.ref import typed
+
+if TYPE_CHECKING:
+    from storectl.model.storage import Storages
+    from storectl.model.store import Store
+
+
+class Opened(NamedTuple):
+    """A storage that a command asked for: what was typed, what it resolved to, and where."""
+
+    noun: str
+    text: str
+    ref: str
+    store: Store
+
+
+class Session:
+    """The settings of a run, its voice, and the stores it opened. Commands have it as ctx.obj.
+
+    secrets: tokens in use, which must not be shown.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.flags: Flags = {}
+        self.opened: list[Opened] = []
+        self.secrets: list[str] = []
+        self._stores: dict[Target, Store] = {}
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where config.toml and credentials.toml are."""
+        return conf.folder(self.environ)
+
+    @cached_property
+    def config(self) -> Config:
+        return conf.read_config(self.folder)
+
+    @cached_property
+    def credentials(self) -> dict[str, Credential]:
+        return conf.read_credentials(self.folder)
+
+    @cached_property
+    def settings(self) -> Settings:
+        return settle(self.flags, self.environ, self.config)
+
+    @cached_property
+    def output(self) -> Output:
+        return Output(self.settings)
+
+    @cached_property
+    def chooser(self) -> Chooser:
+        """Decides where a run goes."""
+        return Chooser(
+            self.flags, self.environ, self.config, lambda: self.credentials, default_store
+        )
+
+    def store(self, target: Target | None = None) -> Store:
+        """The store of a target, by default the one that flags, environment and config lead to.
+
+        Opened once per run, and closed at its end.
+        """
+        if target is None:
+            target = self.chooser.choose()
+        if target not in self._stores:
+            self._stores[target] = self._open(target)
+        return self._stores[target]
+
+    def open(self, text: str, noun: str) -> tuple[Store, str]:
+        """The store that a typed reference leads to, and the ref to ask it with.
+
+        noun: dataset, kvs or queue. A word that may be an ID or a name costs one
+        request to find out; anything else costs none. Raises InvalidInput for
+        what is no reference; NotFound comes later, from the store.
+        """
+        wanted = typed(text, noun)
+        if wanted.profile is not None:
+            store = self.store(self.chooser.profile(wanted.profile))
+        elif wanted.origin is not None:
+            store = self.store(self.chooser.origin(wanted.origin))
+        else:
+            store = self.store()
+        keeper = keeper_of(store, noun)
+        ref = wanted.candidates[-1]
+        for candidate in wanted.candidates[:-1]:
+            try:
+                keeper.get(candidate)
+            except NotFound:
+                continue
+            ref = candidate
+            break
+        self.opened.append(Opened(noun, text, ref, store))
+        return store, ref
+
+    def expand_alias(self, args: list[str]) -> list[str]:
+        """Replace a first word that is an alias of config.toml; commands come before those."""
+        if not args or args[0].startswith("-") or args[0] in COMMANDS or args[0] in ALIASES:
+            return args
+        alias = self.config.aliases.get(args[0])
+        return shlex.split(alias) + args[1:] if alias else args
+
+    def debug(self, text: str) -> None:
+        """Say something on stderr under --debug, without secrets."""
+        if self.settings.debug:
+            from storectl.cli.failure import redacted
+
+            print(f"debug: {redacted(text, self.secrets)}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Close every store that was opened."""
+        stores, self._stores = list(self._stores.values()), {}
+        for store in stores:
+            store.close()
+
+    def _open(self, target: Target) -> Store:
+        if target.store is not None:
+            from storectl.engine import open_store
+
+            if target.chosen_by == "default":
+                self.output.note(
+                    f"using the store in {target.store}; --store or --profile choose another"
+                )
+            return open_store(target.store)
+        from storectl.client import open_store as open_remote
+
+        if target.token:
+            self.secrets.append(target.token)
+        debug = self.debug if self.settings.debug else None
+        return open_remote(
+            str(target.server),
+            target.token,
+            retries=self.settings.retries,
+            timeout_secs=self.settings.timeout_secs,
+            debug=debug,
+        )
+
+
+def default_store() -> Path:
+    """The folder of the embedded store where nothing else is said."""
+    from platformdirs import user_data_path  # only here: most runs name their store
+
+    return user_data_path("storectl", appauthor=False)
+
+
+def keeper_of(store: Store, noun: str) -> Storages[Any]:
+    """The keeper of one noun."""
+    keepers = {"dataset": "datasets", "kvs": "kvs", "queue": "queues"}
+    if noun not in keepers:
+        raise InvalidInput(f"{noun!r} is no kind of storage")
+    keeper: Storages[Any] = getattr(store, keepers[noun])
+    return keeper

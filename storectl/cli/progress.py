@@ -1,0 +1,89 @@
+"""Draws the events of a transfer on stderr: one moving line, a line every 10 s, or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TextIO
+
+from storectl.cli.values import human_bytes, human_secs, plural, visible
+from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
+
+DRAW_SECS = 0.1
+PLAIN_SECS = 10.0
+MAX_REFUSED_LINES = 20
+
+
+class Progress:
+    """Follows one transfer. moving: rewrite one line; plain: say a line now and then."""
+
+    def __init__(self, stderr: TextIO, noun: str, *, moving: bool, plain: bool) -> None:
+        self.stderr, self.noun, self.moving, self.plain = stderr, noun, moving, plain
+        self.refused: list[Refused] = []
+        self.started = Started()
+        self._begin = time.monotonic()
+        self._next = self._begin + (DRAW_SECS if moving else PLAIN_SECS)
+        self._drawn = False
+
+    def follow(self, events: Iterable[Event]) -> Finished:
+        """Draw until the end, and return it. Failures pass through, the line wiped."""
+        finished = Finished(0, 0, 0.0)
+        try:
+            for event in events:
+                if isinstance(event, Advanced):
+                    self._advance(event)
+                elif isinstance(event, Refused):
+                    self._refuse(event)
+                elif isinstance(event, Started):
+                    self.started = event
+                else:
+                    finished = event
+        finally:
+            self._wipe()
+        if len(self.refused) > MAX_REFUSED_LINES:
+            more = len(self.refused) - MAX_REFUSED_LINES
+            self.stderr.write(f"error: {more:,} more refused\n")
+        return finished
+
+    def _advance(self, event: Advanced) -> None:
+        now = time.monotonic()
+        if now < self._next or not (self.moving or self.plain):
+            return
+        text = self._state(event, now - self._begin)
+        if self.moving:
+            self.stderr.write(f"\r\x1b[K{text}")
+            self._drawn = True
+            self._next = now + DRAW_SECS
+        else:
+            self.stderr.write(text + "\n")
+            self._next = now + PLAIN_SECS
+        self.stderr.flush()
+
+    def _state(self, event: Advanced, secs: float) -> str:
+        parts = [plural(event.moved, self.noun), human_bytes(event.bytes)]
+        total = self.started.total_bytes
+        if total:
+            parts.append(f"{min(100, event.bytes * 100 // total)} %")
+        parts.append(f"{human_bytes(int(event.bytes / max(secs, 0.001)))}/s")
+        return "  ".join(parts)
+
+    def _refuse(self, event: Refused) -> None:
+        self.refused.append(event)
+        if len(self.refused) <= MAX_REFUSED_LINES:
+            self._wipe()
+            self.stderr.write(f"error: {visible(event.where)}: {visible(event.why)}\n")
+
+    def _wipe(self) -> None:
+        if self._drawn:
+            self.stderr.write("\r\x1b[K")
+            self.stderr.flush()
+            self._drawn = False
+
+
+def summary(done: Finished, noun: str) -> str:
+    """`12,345 items, 4.5 MB in 1.2 s (10,287 items/s)`."""
+    rate = int(done.moved / max(done.secs, 0.001))
+    return (
+        f"{plural(done.moved, noun)}, {human_bytes(done.bytes)} in {human_secs(done.secs)} "
+        f"({rate:,} {noun}s/s)"
+    )

@@ -1,0 +1,92 @@
+"""Tables on a terminal: fitted to its width, one line a row, written as rows come."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any
+
+from storectl.cli.values import Column, pick, short
+
+SAMPLE = 500
+"""Rows that decide the widths; later ones are cut to fit."""
+
+GAP = "  "
+NARROWEST = 6
+RIGHT = ("count", "bytes")
+
+
+def lines(
+    columns: list[Column], rows: Iterable[dict[str, Any]], *, bold: bool, width: int | None = None
+) -> Iterator[str]:
+    """The lines of a table, head first. Nothing at all if there are no rows.
+
+    width: columns of the terminal. Cells that are too wide end in `…`.
+    """
+    from rich.cells import cell_len  # wide characters; only on a terminal
+
+    if width is None:
+        width = terminal_width()
+    cells = ([short(pick(row, c.field), c.kind) for c in columns] for row in rows)
+    sample = list(islice(cells, SAMPLE))
+    if not sample:
+        return
+    titles = [column.title for column in columns]
+    wanted = [max(map(cell_len, col)) for col in zip(titles, *sample, strict=True)]
+    widths = fit(wanted, [cell_len(t) for t in titles], width)
+    right = [column.kind in RIGHT for column in columns]
+    head = _line(titles, widths, right)
+    yield f"\x1b[1m{head}\x1b[0m" if bold else head
+    for row in chain(sample, cells):
+        yield _line(row, widths, right)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal, at least 20."""
+    return max(20, shutil.get_terminal_size().columns)
+
+
+def fit(wanted: list[int], titles: list[int], total: int) -> list[int]:
+    """Widths that fit a line: the widest column gives first, down to its title and no further.
+
+    If even that is too wide, columns at the end get nothing.
+    """
+    widths = list(wanted)
+    room = total - len(GAP) * (len(widths) - 1)
+    least = [min(want, max(title, NARROWEST)) for want, title in zip(wanted, titles, strict=True)]
+    while sum(widths) > room:
+        spare = [width - low for width, low in zip(widths, least, strict=True)]
+        if max(spare) <= 0:
+            break
+        widest = max((w for w, s in zip(widths, spare, strict=True) if s > 0))
+        widths[max(i for i, w in enumerate(widths) if w == widest and spare[i] > 0)] -= 1
+    while sum(widths) + len(GAP) * (sum(1 for w in widths if w) - 1) > total:
+        last = max(i for i, w in enumerate(widths) if w)
+        if last == 0:
+            widths[0] = total
+            break
+        widths[last] = 0
+    return widths
+
+
+def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
+    from rich.cells import cell_len
+
+    parts = []
+    for cell, width, to_right in zip(cells, widths, right, strict=True):
+        if not width:
+            continue
+        length = cell_len(cell)
+        if length > width:
+            cell = _cut(cell, width)
+            length = cell_len(cell)
+        space = " " * (width - length)
+        parts.append(space + cell if to_right else cell + space)
+    return GAP.join(parts).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width - 1) + "…" if width > 1 else "…"

@@ -1,0 +1,239 @@
+"""Profiles, settings and secrets: config.toml and credentials.toml.
+
+Two files, because writing TOML drops comments: config.toml is for people and
+changes only when asked; credentials.toml is written by `login` alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct, field
+
+from storectl.errors import InvalidInput, Local, NotFound
+
+APIFY = "https://api.apify.com"
+"""The server of a token that comes with no server."""
+
+CONFIG = "config.toml"
+CREDENTIALS = "credentials.toml"
+
+
+class Profile(Struct, omit_defaults=True):
+    """A server, or a store that is opened in process. Exactly one of the two is set.
+
+    allow_http: send the token over http:// to a host that is not this one.
+    """
+
+    server: str | None = None
+    store: str | None = None
+    allow_http: bool = False
+
+
+class Interface(Struct, omit_defaults=True):
+    """[ui]: how results and progress look. Words are checked where they are used."""
+
+    color: str | None = None
+    progress: str | None = None
+    accessible: bool | None = None
+
+
+class Transfer(Struct, omit_defaults=True):
+    """[transfer]: how hard to try. timeout is a time such as `60s`."""
+
+    jobs: int | None = None
+    retries: int | None = None
+    timeout: str | None = None
+
+
+class Serving(Struct, omit_defaults=True):
+    """[serve]: defaults of `storectl serve`. rate_limit: requests a second, slow and fast class."""
+
+    dir: str | None = None
+    rate_limit: tuple[int, int] | None = None
+    default_access: str | None = None
+
+
+class Config(Struct, omit_defaults=True):
+    """What config.toml says. What is absent is None or empty."""
+
+    default_profile: str | None = None
+    ui: Interface = field(default_factory=Interface)
+    transfer: Transfer = field(default_factory=Transfer)
+    serve: Serving = field(default_factory=Serving)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+
+
+class Credential(Struct):
+    """A token and the only origin it may be sent to."""
+
+    token: str
+    origin: str
+
+
+def folder(environ: Mapping[str, str]) -> Path:
+    """Where the two files are: STORECTL_CONFIG_DIR, or the platform's place."""
+    chosen = environ.get("STORECTL_CONFIG_DIR")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_config_path  # only where no folder is given
+
+    return user_config_path("storectl", appauthor=False)
+
+
+def read_config(where: Path) -> Config:
+    """config.toml, or defaults if there is none. Local if it cannot be understood."""
+    return _read(where / CONFIG, Config) or Config()
+
+
+def read_credentials(where: Path) -> dict[str, Credential]:
+    """Stored tokens by profile. Local if anyone but the owner could read them."""
+    path = where / CREDENTIALS
+    check_private(path)
+    return _read(path, dict[str, Credential]) or {}
+
+
+def check_private(path: Path) -> None:
+    """Refuse a file that group or others may read."""
+    try:
+        mode = path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return
+    if os.name == "posix" and mode & 0o077:
+        raise Local(
+            f"{path} may be read by others (mode {mode:03o}), so its tokens are not used",
+            hint=f"chmod 600 {path}",
+        )
+
+
+def write_config(where: Path, config: Config) -> bool:
+    """Write config.toml anew; whether comments were lost by it."""
+    path = where / CONFIG
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    _write(path, msgspec.to_builtins(config))
+    return any(line.lstrip().startswith("#") for line in old.splitlines())
+
+
+def write_credentials(where: Path, credentials: dict[str, Credential]) -> Path:
+    """Write credentials.toml anew, readable by its owner only."""
+    path = where / CREDENTIALS
+    _write(path, msgspec.to_builtins(credentials))
+    return path
+
+
+def check_profile_name(name: str) -> str:
+    """A name that fits before the colon of a reference and as a TOML key."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        return name
+    raise InvalidInput(f"Profile name {name!r} may have only letters, digits, - and _")
+
+
+def profile(config: Config, name: str) -> Profile:
+    """The profile of that name, or NotFound naming the ones there are."""
+    found = config.profiles.get(name)
+    if found is None:
+        known = ", ".join(config.profiles) or "none yet"
+        raise NotFound(
+            f"no profile {name!r} (known: {known})",
+            hint=f"storectl profile add {name} --server URL",
+        )
+    if (found.server is None) == (found.store is None):
+        raise Local(f"profile {name!r} must have either a server or a store")
+    return found
+
+
+def server_url(text: str) -> str:
+    """A server's address without a trailing slash or `/v2`. InvalidInput if it is none."""
+    parts = urlsplit(text.strip())
+    try:
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if parts.scheme not in ("http", "https") or not host:
+        raise InvalidInput(f"server {text!r} is not an address such as https://api.apify.com")
+    if parts.username or parts.password:
+        raise InvalidInput(
+            "server address holds a user or password; leave it out",
+            hint="storectl login --server URL",
+        )
+    path = parts.path.rstrip("/").removesuffix("/v2").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def origin(url: str) -> str:
+    """`scheme://host[:port]` in lower case, default ports left out."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    host = f"[{host}]" if ":" in host else host
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    port = "" if parts.port in (None, default) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address is this machine."""
+    host = (urlsplit(url).hostname or "").lower()
+    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
+
+
+def _read(path: Path, shape: Any) -> Any:
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Local(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        return msgspec.convert(tomllib.loads(text.decode()), shape)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Local(f"{path} is not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise Local(f"{path}: {plain(error)}") from None
+
+
+def plain(error: msgspec.ValidationError) -> str:
+    """``Expected `bool`, got `str` - at `$.ui.accessible` `` as `ui.accessible must be …`."""
+    what, _, where = str(error).partition(" - at ")
+    found = re.fullmatch(r"Expected `(.+?)`, got `(.+?)`", what)
+    place = where.strip("`").removeprefix("$.") or "the file"
+    if not found:
+        return f"{place}: {what}"
+    words = {"bool": "true or false", "int": "a whole number", "str": "a text", "object": "a table"}
+    wanted = found[1].removesuffix(" | null")
+    return f"{place} must be {words.get(wanted, wanted)}, not {words.get(found[2], found[2])}"
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    import tomli_w  # few commands write
+
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(path, tomli_w.dumps(_without_none(value)).encode())
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None and v != {}}
+    return value
+
+
+def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a file in one step: readers see the old or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""Moving many things between files and a store. Work is done in generators that yield events."""
