@@ -137,7 +137,7 @@ def _stand_in_for_closed_streams() -> None:
                 os.close(opened)
             stream = open(number, "r" if number == 0 else "w", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
+    for text in (sys.stdout, sys.stderr):
+        reconfigure = getattr(text, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")

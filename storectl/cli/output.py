@@ -75,21 +75,21 @@ class Output:
         form = self.form
         names = self._picked(fields) if form == "json" else None
         if names == ["?"]:
-            self._lines(fields)
+            self.lines(fields)
         elif form == "json":
             self._json_list(rows, names, tail)
         elif form == "jsonl":
-            self._lines(_encoded(row) for row in rows)
+            self.lines(_encoded(row) for row in rows)
         elif form == "quiet":
-            self._lines(exact(pick(row, ident)) for row in rows)
+            self.lines(exact(pick(row, ident)) for row in rows)
         elif form == "csv":
             self._csv(columns, rows)
         elif form == "tsv":
-            self._lines("\t".join(tsv_cell(pick(r, c.field)) for c in columns) for r in rows)
+            self.lines("\t".join(tsv_cell(pick(r, c.field)) for c in columns) for r in rows)
         elif form == "flat":
             self._flat(columns, rows, empty)
         else:
-            written = self._lines(table.lines(columns, rows, bold=self.colored))
+            written = self.lines(table.lines(columns, rows, bold=self.colored))
             if not written:
                 self.note(empty)
 
@@ -101,36 +101,45 @@ class Output:
         if form in ("json", "jsonl"):
             names = self._picked(fields) if form == "json" else None
             if names == ["?"]:
-                self._lines(fields)
+                self.lines(fields)
             else:
                 self.value({name: row.get(name) for name in names} if names else row)
         elif form == "quiet":
-            self._lines([exact(pick(row, ident))])
+            self.lines([exact(pick(row, ident))])
         elif form == "csv":
             self._csv(columns, [row])
         elif form == "tsv":
-            self._lines(f"{c.field}\t{tsv_cell(pick(row, c.field))}" for c in columns)
+            self.lines(f"{c.field}\t{tsv_cell(pick(row, c.field))}" for c in columns)
         else:
             shown = [(c.title, short(pick(row, c.field), c.kind)) for c in columns]
             shown = [(title, text) for title, text in shown if text]
             wide = 0 if form == "flat" else max(len(title) for title, _ in shown) + 1
-            self._lines(f"{title + ':':<{wide}} {text}" for title, text in shown)
+            self.lines(f"{title + ':':<{wide}} {text}" for title, text in shown)
 
     def value(self, value: Any) -> None:
         """Write one JSON value."""
         text = _encoded(value)
         if self.on_terminal:
             text = msgspec.json.format(text, indent=2)
-        self._lines([text])
+        self.lines([text])
+
+    def lines(self, lines: Iterable[str]) -> int:
+        """Write lines of data; how many there were."""
+        count = 0
+        safe = self.on_terminal and self.form not in ("table", "flat")
+        for line in lines:
+            self.stdout.write((visible(line, lines=True) if safe else line) + "\n")
+            count += 1
+        return count
 
     def did(self, sentence: str, ids: str | Iterable[str], data: Any) -> None:
         """Say what was done: a sentence to people, IDs to a pipe, data as JSON."""
         if self.form in ("json", "jsonl"):
             self.value(data)
         elif self.form in ("table", "flat"):
-            self._lines([visible(sentence)])
+            self.lines([visible(sentence)])
         else:
-            self._lines([ids] if isinstance(ids, str) else ids)
+            self.lines([ids] if isinstance(ids, str) else ids)
 
     def raw(self, blocks: Iterable[bytes]) -> None:
         """Write bytes as they are; on a terminal with control characters escaped."""
@@ -223,7 +232,7 @@ class Output:
             if count > 1:
                 self.stdout.write("\n")
             shown = ((c.title, short(pick(row, c.field), c.kind)) for c in columns)
-            self._lines(f"{title.capitalize()}: {text}" for title, text in shown if text)
+            self.lines(f"{title.capitalize()}: {text}" for title, text in shown if text)
         if not count:
             self.note(empty)
 
@@ -242,14 +251,6 @@ class Output:
         if not self.on_terminal:
             return self.stdout.write
         return lambda text: self.stdout.write(visible(text, lines=True))
-
-    def _lines(self, lines: Iterable[str]) -> int:
-        count = 0
-        safe = self.on_terminal and self.form not in ("table", "flat")
-        for line in lines:
-            self.stdout.write((visible(line, lines=True) if safe else line) + "\n")
-            count += 1
-        return count
 
 
 def _encoded(value: Any) -> str:

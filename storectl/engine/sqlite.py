@@ -81,21 +81,29 @@ class SqliteDb:
         self._mutex = Lock()
         self._leading = False
         self._turns = self._open_turns(folder)
-        with _named(self.path):
+        try:
             self._writer = self._connect()
             self._migrate()
+        except apsw.Error as error:
+            raise named(error, self.path) from error
         self._tx = SqliteTx(self._writer)
 
     def all(self, sql: str, **values: Any) -> list[Row]:
-        with self._reader() as connection:
+        connection = None
+        try:
+            connection = self._idle.pop() if self._idle else self._connect()
             return connection.execute(sql, values).fetchall()
+        except apsw.Error as error:
+            raise named(error, self.path) from error
+        finally:
+            if connection is not None:
+                self._idle.append(connection)
 
     def one(self, sql: str, **values: Any) -> Row | None:
-        with self._reader() as connection:
-            cursor = connection.execute(sql, values)
-            row = cursor.fetchone()
-            cursor.close()
-            return row
+        # All rows, of which there is one: a statement left half-read would keep
+        # its snapshot, and with it the whole write-ahead log.
+        rows = self.all(sql, **values)
+        return rows[0] if rows else None
 
     def write(self, work: Callable[[SqliteTx], Answer]) -> Answer:
         job = _Job(work)
@@ -142,41 +150,33 @@ class SqliteDb:
             following.turn.release()
 
     def _commit(self, jobs: list[_Job[Any]]) -> None:
-        with _named(self.path), self._turn():
-            self._writer.execute("BEGIN IMMEDIATE")
+        with self._turn():
             try:
+                self._writer.execute("BEGIN IMMEDIATE")
                 if len(jobs) == 1:
                     jobs[0].answer = jobs[0].work(self._tx)
                 else:
                     for job in jobs:
                         self._attempt(job)
                 self._writer.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
+                if isinstance(error, apsw.Error):
+                    raise named(error, self.path) from error
                 raise
 
     def _attempt(self, job: _Job[Any]) -> None:
         """Run one of several jobs so that its failure undoes nothing of the others."""
         self._writer.execute("SAVEPOINT job")
         try:
-            with _named(self.path):
-                job.answer = job.work(self._tx)
-        except (StorectlError, Taken) as error:
+            job.answer = job.work(self._tx)
+        except (StorectlError, apsw.ConstraintError) as error:
             if not self._writer.in_transaction:  # a full disk has undone it all
                 raise
             self._writer.execute("ROLLBACK TO job")
-            job.error = error
+            job.error = named(error, self.path) if isinstance(error, apsw.Error) else error
         self._writer.execute("RELEASE job")
-
-    @contextmanager
-    def _reader(self) -> Iterator[apsw.Connection]:
-        with _named(self.path):
-            connection = self._idle.pop() if self._idle else self._connect()
-            try:
-                yield connection
-            finally:
-                self._idle.append(connection)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -256,29 +256,28 @@ def _make_private(folder: Path, path: Path) -> None:
         ) from None
 
 
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Say which file failed and what to do, instead of an SQLite code."""
-    try:
-        yield
-    except apsw.ConstraintError as error:
-        if re.search("UNIQUE|PRIMARY KEY", str(error)):
-            raise Taken(str(error)) from None
-        raise Internal(f"{path}: {error}") from error
-    except apsw.NotADBError:
-        raise Local(f"{path} is not a storectl store: it is no SQLite file") from None
-    except apsw.FullError:
-        raise Local(
+def named(error: apsw.Error, path: Path) -> Exception:
+    """The failure that an SQLite code means: which file, and what to do."""
+    if isinstance(error, apsw.ConstraintError):
+        unique = re.search("UNIQUE|PRIMARY KEY", str(error))
+        return Taken(str(error)) if unique else Internal(f"{path}: {error}")
+    if isinstance(error, apsw.NotADBError):
+        return Local(f"{path} is not a storectl store: it is no SQLite file")
+    if isinstance(error, apsw.FullError):
+        return Local(
             f"Disk is full: nothing was written to {path}", hint="free some space and try again"
-        ) from None
-    except apsw.BusyError:
-        raise Unavailable(f"{path} was locked by another program for 30 s") from None
-    except apsw.CorruptError as error:
-        raise Local(f"{path} is damaged: {error}") from error
-    except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError):
-        raise Local(
+        )
+    if isinstance(error, apsw.BusyError):
+        return Unavailable(f"{path} was locked by another program for {BUSY_MS // 1000} s")
+    if isinstance(error, apsw.CorruptError):
+        return Local(f"{path} is damaged: {error}", hint="storectl doctor")
+    if isinstance(
+        error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError | apsw.AuthError
+    ):
+        return Local(
             f"{path} cannot be written: it or its folder is read-only",
             hint="check its permissions, or name another folder with --store",
-        ) from None
-    except apsw.IOError as error:
-        raise Local(f"{path} could not be read or written: {error}") from error
+        )
+    if isinstance(error, apsw.IOError):
+        return Local(f"{path} could not be read or written: {error}")
+    return Internal(f"{path}: {error}")

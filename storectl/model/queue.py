@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from types import UnionType
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
 from storectl.errors import InvalidInput
 from storectl.model import rules
@@ -191,59 +191,66 @@ class Queues(Storages[Queue], Protocol):
         ...
 
 
-def check_request(request: object, at: int | None = None) -> Request:
-    """A request that may be written: an object with uniqueKey and url as text.
+class Fields(Struct, rename="camel"):
+    """The fields of a request that the API knows, and the types that its clients insist on."""
 
-    at: its position in a batch, for the message. Fields of the API must have its
-    types, since one that has not would fail every client that reads it. Raises
-    InvalidInput.
+    unique_key: Annotated[str, Meta(min_length=1)]
+    url: Annotated[str, Meta(min_length=1)]
+    method: str | None = None
+    retry_count: int | None = None
+    loaded_url: str | None = None
+    payload: str | dict[str, Any] | None = None
+    headers: dict[str, Any] | None = None
+    user_data: dict[str, Any] | None = None
+    no_retry: bool | None = None
+    error_messages: list[str] | None = None
+    handled_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+_WANTED = {
+    "uniqueKey": "a text that is not empty",
+    "url": "a text that is not empty",
+    "method": "an HTTP method",
+    "retryCount": "a whole number",
+    "loadedUrl": "a text",
+    "payload": "a text or an object",
+    "headers": "an object",
+    "userData": "an object",
+    "noRetry": "true or false",
+    "errorMessages": "an array of texts",
+    "handledAt": "an ISO 8601 time with a zone",
+}
+
+
+def check_request(request: object, at: int | None = None) -> Request:
+    """A request that may be written: an object with uniqueKey and url, its fields as in Fields.
+
+    at: its position in a batch, for the message. Raises InvalidInput. A field of
+    another type is refused since every client that reads it later would fail.
     """
     where = "Request" if at is None else f"Request {at}"
     if not isinstance(request, dict):
         raise InvalidInput(f"{where} is not a JSON object", type="invalid-request")
-    for field in ("uniqueKey", "url"):
-        value = request.get(field)
-        if not isinstance(value, str) or not value:
-            state = "is missing" if value is None else "is not a text that holds anything"
-            raise InvalidInput(f"{where}: {field} {state}", type="invalid-value")
-    for field, (kinds, what) in _FIELDS.items():
-        value = request.get(field)
-        if value is not None and not isinstance(value, kinds):
-            raise InvalidInput(f"{where}: {field} {value!r:.80} is not {what}")
-    method = request.get("method")
-    if method is not None and method.upper() not in METHODS:
-        raise InvalidInput(f"{where}: method {method!r:.80} is not an HTTP method")
-    retries = request.get("retryCount")
-    if isinstance(retries, bool):
-        raise InvalidInput(f"{where}: retryCount {retries!r} is not a whole number")
-    if request.get("handledAt") is not None:
-        _check_time(request["handledAt"], where)
+    try:
+        known = convert(request, Fields)
+    except ValidationError as error:
+        raise InvalidInput(f"{where}: {_wrong(str(error))}") from None
+    if known.method is not None and known.method.upper() not in METHODS:
+        raise InvalidInput(f"{where}: method {known.method!r:.80} is not an HTTP method")
     id = request.get("id")
-    if id is not None and id != rules.request_id(request["uniqueKey"]):
+    if id is not None and id != rules.request_id(known.unique_key):
         raise InvalidInput("Request ID does not correspond to uniqueKey", type="request-id-invalid")
     return request
 
 
-_FIELDS: dict[str, tuple[type | UnionType, str]] = {
-    "method": (str, "an HTTP method"),
-    "retryCount": (int, "a whole number"),
-    "loadedUrl": (str, "a text"),
-    "payload": (str | dict, "a text or an object"),
-    "headers": (dict, "an object"),
-    "userData": (dict, "an object"),
-    "noRetry": (bool, "true or false"),
-    "errorMessages": (list, "an array"),
-    "handledAt": (str, "a time"),
-}
-
-
-def _check_time(text: str, where: str) -> None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidInput(f"{where}: handledAt {text!r:.80} is not an ISO 8601 time with a zone")
+def _wrong(failure: str) -> str:
+    """What msgspec says of a field, in our words."""
+    missing = re.search(r"missing required field `(\w+)`", failure)
+    if missing:
+        return f"{missing[1]} is missing"
+    found = re.search(r"`\$\.(\w+)", failure)
+    field = found[1] if found else ""
+    return f"{field} must be {_WANTED[field]}" if field in _WANTED else failure
 
 
 def check_lock_secs(secs: int) -> int:
