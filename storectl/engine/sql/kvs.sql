@@ -1,0 +1,57 @@
+-- record --
+-- The storage is there though the key is not: then all columns of the record are null.
+SELECT storage.no, accessed_at, content_type, content_encoding, size, sha256, blob,
+    CASE WHEN :body THEN body END
+FROM storage LEFT JOIN record ON storage_no = storage.no AND key = :key
+WHERE storage.id = :id AND noun = 'kvs';
+
+-- keys --
+SELECT key, size, content_type FROM record
+WHERE storage_no = :no AND key >= :low AND key < :high ORDER BY key LIMIT :limit;
+
+-- place --
+SELECT storage.no, schema, size, blob
+FROM storage LEFT JOIN record ON storage_no = storage.no AND key = :key
+WHERE storage.id = :id AND noun = 'kvs';
+
+-- put --
+INSERT INTO record
+    (storage_no, key, content_type, content_encoding, size, sha256, modified_at, blob, body)
+VALUES (:no, :key, :content_type, :content_encoding, :size, :sha256, :now, :blob, :body)
+ON CONFLICT (storage_no, key) DO UPDATE SET
+    content_type = excluded.content_type, content_encoding = excluded.content_encoding,
+    size = excluded.size, sha256 = excluded.sha256, modified_at = excluded.modified_at,
+    blob = excluded.blob, body = excluded.body;
+
+-- count_put --
+UPDATE storage
+SET write_count = write_count + 1, bytes = bytes + :grown, modified_at = :now, accessed_at = :now
+WHERE no = :no;
+
+-- remove --
+DELETE FROM record WHERE storage_no = :no AND key = :key RETURNING size, blob;
+
+-- count_remove --
+UPDATE storage
+SET delete_count = delete_count + 1, bytes = bytes - :size, modified_at = :now, accessed_at = :now
+WHERE no = :no;
+
+-- erase --
+DELETE FROM record WHERE storage_no = :no;
+
+-- list --
+INSERT INTO garbage (blob, not_before) VALUES (:blob, :not_before);
+
+-- strike --
+-- Only while no sweep may be at it: a due blob may be gone already.
+DELETE FROM garbage WHERE blob = :blob AND not_before > :now RETURNING blob;
+
+-- list_all --
+INSERT INTO garbage (blob, not_before)
+SELECT blob, :not_before FROM record WHERE storage_no = :no AND blob IS NOT NULL;
+
+-- due --
+SELECT blob FROM garbage WHERE not_before <= :now ORDER BY not_before LIMIT :limit;
+
+-- collected --
+DELETE FROM garbage WHERE blob = :blob;
