@@ -136,6 +136,8 @@ def not_json(error: Exception, text: str, where: str = "Body") -> InvalidInput:
         found = re.search(r"^JSON is malformed: (.*?) \(byte (\d+)\)", what)
         why = found[1] if found else what
         at = len(text.encode()[: int(found[2])].decode(errors="ignore")) if found else None
+        if at and "trailing" in why:  # counted from behind the character
+            at -= 1
     if at is None:
         return InvalidInput(f"{where} is not JSON: {why}", type="invalid-input")
     line = text.count("\n", 0, at) + 1

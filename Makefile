@@ -1,0 +1,49 @@
+# `make demo` and `make test` are all a fresh machine needs: Python 3.11, pip, make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml
+
+.PHONY: help demo test check setup serve docs bench clean
+
+help: ## These words
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .demo/ready ## The main job on real data, on the embedded store
+	@PATH="$(CURDIR)/.demo/venv/bin:$$PATH" bash demo/demo.sh
+
+test: $(VENV)/ready ## All checks: style, types, tests
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/ready ## Style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+setup: $(VENV)/ready ## The development environment in .venv
+
+serve: $(VENV)/ready ## A server on the embedded store
+	@$(BIN)/storectl serve
+
+docs: $(VENV)/ready ## Generate the command reference and the completion scripts
+	@$(BIN)/python docs/generate.py
+
+bench: $(VENV)/ready ## The table of measurements
+	@$(BIN)/python benchmarks/run.py
+
+clean: ## Remove environments and results
+	rm -rf $(VENV) .demo demo-output .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(VENV)/ready: $(SOURCES)
+	@echo "Setting up $(VENV) (a minute or two)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,e2e]'
+	@touch $@
+
+.demo/ready: $(SOURCES)
+	@echo "Setting up .demo/venv (half a minute)"
+	@$(PYTHON) -m venv .demo/venv
+	@.demo/venv/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'vega_datasets>=0.9'
+	@touch $@
