@@ -77,7 +77,7 @@ class LockedHead(Head, rename="camel", kw_only=True):
 
     lock_secs: int
     queue_has_locked_requests: bool
-    client_key: str | None
+    client_key: str | None = None
 
 
 class RequestsQuery(Struct, rename="camel", frozen=True, kw_only=True):
@@ -94,7 +94,7 @@ class RequestsPage(Struct, rename="camel", kw_only=True):
 
     items: list[Request]
     limit: int
-    next_cursor: str | None
+    next_cursor: str | None = None
     cursor: str | UnsetType | None = UNSET
     exclusive_start_id: str | UnsetType | None = UNSET
 
@@ -239,7 +239,7 @@ def check_request(request: object, at: int | None = None) -> Request:
         raise InvalidInput(f"{where}: method {known.method!r:.80} is not an HTTP method")
     id = request.get("id")
     if id is not None and id != rules.request_id(known.unique_key):
-        raise InvalidInput("Request ID does not correspond to uniqueKey", type="request-id-invalid")
+        raise _wrong_id()
     return request
 
 
@@ -251,6 +251,27 @@ def _wrong(failure: str) -> str:
     found = re.search(r"`\$\.(\w+)", failure)
     field = found[1] if found else ""
     return f"{field} must be {_WANTED[field]}" if field in _WANTED else failure
+
+
+def check_key(key: object, at: int) -> dict[str, str]:
+    """What names a request to be deleted: an object with id or uniqueKey; the id is filled in.
+
+    at: its position in a batch. Raises InvalidInput.
+    """
+    if isinstance(key, dict):
+        id, unique_key = key.get("id"), key.get("uniqueKey")
+        if isinstance(unique_key, str) and unique_key:
+            own = rules.request_id(unique_key)
+            if id not in (None, own):
+                raise _wrong_id()
+            return {"id": own, "uniqueKey": unique_key}
+        if isinstance(id, str) and id:
+            return {"id": id}
+    raise InvalidInput(f"Request {at} has neither an id nor a uniqueKey", type="invalid-value")
+
+
+def _wrong_id() -> InvalidInput:
+    return InvalidInput("Request ID does not correspond to uniqueKey", type="request-id-invalid")
 
 
 def check_lock_secs(secs: int) -> int:
