@@ -182,7 +182,9 @@ class Http:
         if 300 <= status < 400:
             target = response.headers.get("location", "another address")
             return Network(
-                f"{self.host} redirects to {redacted(target)[:200]}", hint="name it with --server"
+                f"{self.host} redirects to {redacted(target)[:200]}",
+                hint="name it with --server",
+                http=status,
             )
         failure = errors.from_status(status, redacted(message)[:500])
         if kind is not None:
