@@ -126,11 +126,12 @@ class Http:
             failure, landed = self._attempt(request, stream)
             if isinstance(failure, httpx.Response):
                 return failure
-            # What may have landed is only sent again where that changes nothing.
-            safe = repeatable or not landed or (key is not None and self._keeps_keys())
-            if attempt >= self._retries or not safe or not _passing(failure):
+            if attempt >= self._retries or not _passing(failure):
                 raise failure
-            self._wait(attempt, failure)
+            # What may have landed is only sent again where that changes nothing.
+            if landed and not repeatable and not (key is not None and self._keeps_keys()):
+                raise failure
+            self.wait(attempt, failure)
             attempt += 1
 
     def _attempt(
@@ -206,7 +207,8 @@ class Http:
             return Network(f"{self.host} did not answer in time", hint="give it more: --timeout")
         return Network(f"The connection to {self.host} broke: {type(error).__name__}")
 
-    def _wait(self, attempt: int, failure: StorectlError) -> None:
+    def wait(self, attempt: int, failure: StorectlError) -> None:
+        """Wait before what failed is tried again; attempt: how often it was, from 0 on."""
         longest = min(FIRST_WAIT_SECS * 2**attempt, LONGEST_WAIT_SECS)
         wait = random.uniform(0, longest)
         if failure.retry_after_secs is not None:
@@ -215,7 +217,10 @@ class Http:
         self._sleep(wait)
 
     def _keeps_keys(self) -> bool:
-        return "idempotency-key" in self.extensions
+        try:
+            return "idempotency-key" in self.extensions
+        except StorectlError:  # not to be had now: the push stays in doubt
+            return False
 
     @cached_property
     def extensions(self) -> frozenset[str]:
