@@ -30,6 +30,8 @@ _decode = msgspec.json.Decoder().decode
 _FOLD = bytes(0x39 if 48 <= c <= 57 else 0x65 if c in b"eE" else 0x20 for c in range(256))
 _HUGE = (b"9e999", b"9" * 309)
 _EMPTY = re.compile(rb"\{\s*\}")
+# One escape of a string: a pair of surrogates, half a pair, or any other.
+_ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _BRACE = ord("{")
 _AFTER_BRACE = frozenset(b"} \t")
@@ -74,6 +76,8 @@ class Items(Struct):
         try:
             found = _raws.decode(body) if start == "[" else [_raw(body)]
         except (msgspec.DecodeError, RecursionError) as error:
+            if (whole := mended(body)) != body:
+                return cls.from_json(whole)
             raise not_json(error, text) from None
         lines = list(map(bytes, found))
         if any(line[0] != _BRACE for line in lines):
@@ -128,16 +132,7 @@ def not_json(error: Exception, text: str, where: str = "Body") -> InvalidInput:
     """The failure of a decode, with line and column instead of a byte offset."""
     if isinstance(error, RecursionError):
         return InvalidInput(f"{where} is nested too deeply", type="invalid-input")
-    what = str(error)
-    if "truncated" in what:
-        at: int | None = len(text)
-        why = "it ends too early"
-    else:
-        found = re.search(r"^JSON is malformed: (.*?) \(byte (\d+)\)", what)
-        why = found[1] if found else what
-        at = len(text.encode()[: int(found[2])].decode(errors="ignore")) if found else None
-        if at and "trailing" in why:  # counted from behind the character
-            at -= 1
+    why, at = fault(error, text)
     if at is None:
         return InvalidInput(f"{where} is not JSON: {why}", type="invalid-input")
     line = text.count("\n", 0, at) + 1
@@ -145,6 +140,30 @@ def not_json(error: Exception, text: str, where: str = "Body") -> InvalidInput:
     return InvalidInput(
         f"{where} is not JSON: {why} at line {line}, column {column}", type="invalid-input"
     )
+
+
+def fault(error: Exception, text: str) -> tuple[str, int | None]:
+    """Why a decode of the text failed, and at which character of it, if that is known."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply", None
+    what = str(error)
+    if "truncated" in what:
+        return "it ends too early", len(text)
+    found = re.search(r"^JSON is malformed: (.*?) \(byte (\d+)\)", what)
+    if not found:
+        return what, None
+    why, at = found[1], len(text.encode()[: int(found[2])].decode(errors="ignore"))
+    if at and "trailing" in why:  # counted from behind the character
+        at -= 1
+    return why, at
+
+
+def mended(body: bytes) -> bytes:
+    r"""JSON with U+FFFD for every half of a surrogate pair, such as `"\ud83d"`.
+
+    JavaScript writes one where it cuts a string inside an emoji; UTF-8 cannot hold it.
+    """
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
 
 
 def check_numbers(body: bytes, lines: Iterable[bytes]) -> None:

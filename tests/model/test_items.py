@@ -121,3 +121,12 @@ def test_any_bytes_are_items_or_a_clear_failure(body: bytes) -> None:
         assert "\n" not in failure.message
     else:
         json.loads(items.json())
+
+
+def test_half_of_a_surrogate_pair_is_replaced_and_a_whole_one_stays() -> None:
+    """JavaScript sends `"\\ud83d"` where it cut a text inside an emoji."""
+    body = rb'{"cut":"a\ud83d","whole":"\ud83d\ude00","text":"\\ud83d"}'
+
+    items = Items.from_json(body)
+
+    assert items.lines == rb'{"cut":"a\ufffd","whole":"\ud83d\ude00","text":"\\ud83d"}' + b"\n"
