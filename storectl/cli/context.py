@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +21,7 @@ from storectl.model.ref import typed
 
 if TYPE_CHECKING:
     from storectl.model.storage import Storages
-    from storectl.model.store import Store
+    from storectl.model.store import Served, Store
 
 
 class Opened(NamedTuple):
@@ -131,6 +131,18 @@ class Session:
         for store in stores:
             store.close()
 
+    def probe(self, target: Target) -> Mapping[str, str]:
+        """Ask a server who its token speaks for, once, and return the head of its answer."""
+        from storectl.client.http import Http
+        from storectl.model.token import ME
+
+        timeout_secs = min(self.settings.timeout_secs, 10.0)
+        http = Http(str(target.server), target.token, retries=0, timeout_secs=timeout_secs)
+        try:
+            return dict(http.send(ME).headers)
+        finally:
+            http.close()
+
     def _open(self, target: Target) -> Store:
         if target.store is not None:
             from storectl.engine import open_store
@@ -159,6 +171,15 @@ def default_store() -> Path:
     from platformdirs import user_data_path  # only here: most runs name their store
 
     return user_data_path("storectl", appauthor=False)
+
+
+def opener(place: str) -> Callable[[], Served]:
+    """What opens the store of a folder or URL, in whichever process calls it."""
+    from functools import partial
+
+    from storectl.engine import open_store
+
+    return partial(open_store, place)
 
 
 def keeper_of(store: Store, noun: str) -> Storages[Any]:

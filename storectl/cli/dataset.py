@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from storectl.cli.frame import App
-from storectl.cli.storage import Noun, add_verbs
-from storectl.cli.values import Column
-from storectl.model.dataset import Dataset
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Literal
+
+import msgspec
+import typer
+
+from storectl.cli import table
+from storectl.cli.frame import App, Context
+from storectl.cli.listing import Noun
+from storectl.cli.options import Limit, OutputFile, Ref, comma
+from storectl.cli.output import Row
+from storectl.cli.progress import summary
+from storectl.cli.storage import add_verbs
+from storectl.cli.values import Column, plural
+from storectl.errors import InvalidInput, NotFound, Partial
+from storectl.formats import Options, write
+from storectl.model.dataset import Dataset, Datasets, ItemsQuery
+from storectl.transfer import dataset as transfer
+from storectl.transfer.dataset import Source
 
 app = App("Datasets: append items, read them back in any format.")
 
@@ -22,3 +40,284 @@ DATASET = Noun(
 )
 
 add_verbs(app, DATASET)
+
+PREVIEW = 20
+"""Rows on a terminal where nothing says how many."""
+
+FormatName = Literal["json", "jsonl", "csv", "tsv", "xml", "rss", "html", "xlsx"]
+SUFFIXES = {
+    ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv",
+    ".xml": "xml", ".rss": "rss", ".html": "html", ".htm": "html", ".xlsx": "xlsx",
+}  # fmt: skip
+
+Listed = list[str] | None
+
+
+def _option(*names: str, metavar: str, help: str) -> Any:
+    return typer.Option(*names, metavar=metavar, help=help, show_default=False)
+
+
+@app.command("items", aliases=("get-items", "get"))
+def items(
+    ctx: Context,
+    ref: Ref,
+    format: Annotated[
+        FormatName | None,
+        _option(
+            "--format", "-f", metavar="FORMAT", help="json, jsonl, csv, tsv, xml, rss, html, xlsx."
+        ),
+    ] = None,
+    output: OutputFile = None,
+    limit: Limit = None,
+    offset: Annotated[int, _option(metavar="N", help="Pass over so many first.")] = 0,
+    all: Annotated[
+        bool, typer.Option("--all", "-a", help="Every row, also on a terminal.")
+    ] = False,
+    desc: Annotated[bool, typer.Option("--desc", help="Newest first.")] = False,
+    fields: Annotated[Listed, _option(metavar="A,B", help="Only these, in this order.")] = None,
+    output_fields: Annotated[
+        Listed, _option(metavar="A,B", help="Names for --fields, one for each.")
+    ] = None,
+    omit: Annotated[Listed, _option(metavar="A,B", help="All but these.")] = None,
+    unwind: Annotated[
+        Listed, _option(metavar="A,B", help="A row for each element of these arrays.")
+    ] = None,
+    flatten: Annotated[
+        Listed, _option(metavar="A,B", help="Nested values of these as a.b.")
+    ] = None,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="As --skip-hidden and --skip-empty.")
+    ] = False,
+    skip_hidden: Annotated[
+        bool, typer.Option("--skip-hidden", help="Without fields that start with #.")
+    ] = False,
+    skip_empty: Annotated[bool, typer.Option("--skip-empty", help="Without empty items.")] = False,
+    view: Annotated[str | None, _option(metavar="NAME", help="A view of the schema.")] = None,
+    simplified: Annotated[
+        bool, typer.Option("--simplified", help="The short form of old crawlers.")
+    ] = False,
+    skip_failed_pages: Annotated[
+        bool, typer.Option("--skip-failed-pages", help="Without items that have errorInfo.")
+    ] = False,
+    delimiter: Annotated[str | None, _option(metavar="CHAR", help="Between cells of csv.")] = None,
+    bom: Annotated[
+        bool, typer.Option("--bom", help="A byte order mark first, for old spreadsheets.")
+    ] = False,
+    no_header: Annotated[
+        bool, typer.Option("--no-header", "--skip-header-row", help="csv without its head.")
+    ] = False,
+    xml_root: Annotated[str, _option(metavar="NAME", help="Outer element of xml.")] = "items",
+    xml_row: Annotated[str, _option(metavar="NAME", help="Element of an item in xml.")] = "item",
+    feed_title: Annotated[str | None, _option(metavar="TEXT", help="Title of rss.")] = None,
+    feed_description: Annotated[
+        str | None, _option(metavar="TEXT", help="Description of rss.")
+    ] = None,
+) -> None:
+    """Read the items of a dataset.
+
+    On a terminal a table of the first 20. In a pipe all of them as JSON lines,
+    streamed, or in another --format; the name of -o FILE decides too. Offset and
+    limit count stored items, before any of them is filtered or unwound. --json is
+    one array here, as the API has it; --json=a,b picks fields.
+
+    Examples:
+      storectl dataset items prices --fields url,price --limit 5
+      storectl dataset items prices -o prices.xlsx
+      storectl dataset items prices | jq .price
+    """
+    wanted = _format(ctx, format, output)
+    picked = tuple(filter(None, ctx.obj.settings.fields.split(","))) if wanted == "json" else ()
+    query = ItemsQuery(
+        offset=offset,
+        limit=limit,
+        desc=desc,
+        clean=clean,
+        skip_hidden=skip_hidden,
+        skip_empty=skip_empty,
+        fields=comma(fields) or picked,
+        output_fields=comma(output_fields),
+        omit=comma(omit),
+        unwind=comma(unwind),
+        flatten=comma(flatten),
+        view=view,
+        simplified=simplified,
+        skip_failed_pages=skip_failed_pages,
+    )
+    out = ctx.obj.output
+    to_file = output if output is not None and str(output) != "-" else None
+    if wanted == "xlsx" and to_file is None and out.on_terminal:
+        raise InvalidInput(
+            "xlsx is not for a terminal", hint=f"storectl dataset items {ref} -o {ref}.xlsx"
+        )
+    store, opened = ctx.obj.open(ref, "dataset")
+    if wanted is None:
+        _table(ctx, store.datasets, opened, query, all)
+        return
+    page = store.datasets.items(opened, query)
+    options = Options(
+        delimiter=delimiter or ("\t" if wanted == "tsv" else ","),
+        bom=bom,
+        skip_header_row=no_header,
+        xml_root=xml_root,
+        xml_row=xml_row,
+        feed_title=feed_title or f"Dataset {ref}",
+        feed_description=feed_description or f"Items in dataset {ref}.",
+        columns=(query.output_fields or query.fields or None) if not query.unwind else None,
+    )
+    name = "csv" if wanted == "tsv" else wanted
+    if to_file is None:
+        out.raw(write(name, transfer.checked(page, query), options))
+        return
+    done, _ = out.follow(transfer.save(page, query, name, options, to_file), "item")
+    out.summary(f"{summary(done, 'item')} to {to_file}")
+
+
+def _format(ctx: Context, format: str | None, output: Path | None) -> str | None:
+    """The format that was asked for, by flag or file name; None is a table."""
+    form = ctx.obj.settings.form
+    asked = form if form in ("json", "jsonl", "csv", "tsv") else None
+    if format and asked and format != asked and ctx.obj.flags.get(asked) is not None:
+        raise InvalidInput(f"--format {format} and --{asked} exclude each other")
+    if format or asked:
+        return format or asked
+    if output is not None and str(output) != "-":
+        return SUFFIXES.get(output.suffix.lower(), "jsonl")
+    if ctx.obj.output.on_terminal and output is None and form == "auto":
+        return None
+    return "jsonl"
+
+
+def _table(ctx: Context, datasets: Datasets, ref: str, query: ItemsQuery, all: bool) -> None:
+    """Rows for people. Columns are the fields of the first ones."""
+    preview = query.limit is None and not all
+    if preview:
+        query = msgspec.structs.replace(query, limit=PREVIEW)
+    page = datasets.items(ref, query)
+    decode = msgspec.json.Decoder().decode_lines
+    rows = (row for block in transfer.checked(page, query) for row in decode(block))
+    first: list[Row] = []
+    for row in rows:
+        first.append(row)
+        if len(first) == table.SAMPLE:
+            break
+    names = list(dict.fromkeys(name for row in first for name in row))
+
+    def every() -> Iterator[Row]:
+        yield from first
+        yield from rows
+
+    columns = [Column(name, name) for name in names]
+    ctx.obj.output.listing(columns, names, every(), empty="no items")
+    left = page.total - page.offset - page.scanned
+    if preview and left > 0:
+        ctx.obj.output.note(
+            f"{page.scanned:,} of {plural(page.total, 'item')}; "
+            "--all shows every one, -o FILE keeps them"
+        )
+
+
+@app.command("push", aliases=("push-items",))
+def push(
+    ctx: Context,
+    ref: Ref,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILE",
+            help="JSON lines, JSON or CSV; - is stdin, and so is none in a pipe.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["auto", "json", "jsonl", "csv"],
+        _option("--format", "-f", metavar="FORMAT", help="auto, json, jsonl or csv."),
+    ] = "auto",
+    create: Annotated[
+        bool, typer.Option("--create", help="Create the dataset if there is none of that name.")
+    ] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="An input without items is no failure.")
+    ] = False,
+) -> None:
+    """Append items to a dataset, in the order of the files.
+
+    Sent in calls of a few MB; memory does not grow with the input. An item that
+    cannot be stored is named by file and line, the rest goes on, and the exit
+    code is 7. If the connection breaks, what was sent stays; the call in flight
+    is not doubled where the server knows idempotency keys.
+
+    Examples:
+      storectl dataset push prices items.jsonl
+      curl -s https://example.com/items.json | storectl dataset push prices --create
+    """
+    sources = _sources(files or [], format)
+    store, opened = ctx.obj.open(ref, "dataset")
+    if create:
+        opened = _get_or_create(store.datasets, opened)
+    out = ctx.obj.output
+    done, progress = out.follow(transfer.push(store.datasets, opened, sources), "item")
+    names = ", ".join(source.name for source in sources[:3])
+    if not done.moved and not done.refused and not allow_empty:
+        raise InvalidInput(f"no items in {names}", hint="--allow-empty, if that is fine")
+    if out.form in ("json", "jsonl"):
+        refused = [{"where": one.where, "why": one.why} for one in progress.refused]
+        out.value(
+            {
+                "pushed": done.moved,
+                "bytes": done.bytes,
+                "secs": round(done.secs, 3),
+                "refused": refused,
+            }
+        )
+    elif out.form not in ("table", "flat"):
+        out.lines([str(done.moved)])
+    out.summary(f"{summary(done, 'item')} to '{ref}' of {store.label}")
+    if done.refused and done.moved:
+        raise Partial(f"{plural(done.refused, 'item')} refused, {done.moved:,} pushed")
+    if done.refused:
+        raise InvalidInput(f"no item of {names} could be stored")
+
+
+def _sources(files: list[str], format: str) -> list[Source]:
+    """What to read. Every file is looked at before anything is sent."""
+    if not files:
+        if sys.stdin.isatty():
+            raise InvalidInput(
+                "no input: name a FILE, or pipe items in", hint="storectl dataset push --help"
+            )
+        files = ["-"]
+    sources = []
+    for name in files:
+        if name == "-":
+            sources.append(Source("stdin", _stdin, format))
+            continue
+        path = Path(name)
+        if not path.exists():
+            hint = (
+                "items as text on the command line are not taken; pipe them"
+                if name[:1] in "[{"
+                else None
+            )
+            raise NotFound(f"{name}: no such file", hint=hint)
+        if path.is_dir():
+            raise InvalidInput(
+                f"{name} is a folder", hint=f"storectl dataset push REF {name}/*.jsonl"
+            )
+        size = path.stat().st_size if path.is_file() else None
+        sources.append(Source(name, partial(_open, path), format, size))
+    return sources
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb", buffering=transfer.PEEK_BYTES)
+
+
+def _stdin() -> BinaryIO:
+    return open(0, "rb", buffering=transfer.PEEK_BYTES, closefd=False)
+
+
+def _get_or_create(datasets: Datasets, ref: str) -> str:
+    if ref.startswith("~"):
+        made, _ = datasets.create(ref[1:])
+        return made.id
+    return ref

@@ -32,6 +32,8 @@ class Failure(NamedTuple):
 def report(error: BaseException, args: list[str], session: Session | None) -> int:
     """Print a failure, close what is open, and return the exit code."""
     failure = _describe(error, session)
+    notes = tuple(("done", note) for note in getattr(error, "__notes__", ()))
+    failure = failure._replace(extra=failure.extra + notes)
     secrets = session.secrets if session else []
     if failure.message:
         text = _as_json(failure) if _wants_json(args) else _as_text(failure)
@@ -186,7 +188,7 @@ def _as_text(failure: Failure) -> str:
 
     mark = "\x1b[31merror:\x1b[0m" if _colored() else "error:"
     if failure.exit in (130, 143):
-        return f"{failure.message}\n"
+        mark = "storectl:"
     lines = [f"{mark} {visible(failure.message)}"]
     lines += [f"  {label}: {visible(text)}" for label, text in failure.extra]
     if failure.hint:

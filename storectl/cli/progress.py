@@ -28,9 +28,11 @@ class Progress:
     def follow(self, events: Iterable[Event]) -> Finished:
         """Draw until the end, and return it. Failures pass through, the line wiped."""
         finished = Finished(0, 0, 0.0)
+        moved = 0
         try:
             for event in events:
                 if isinstance(event, Advanced):
+                    moved = event.moved
                     self._advance(event)
                 elif isinstance(event, Refused):
                     self._refuse(event)
@@ -38,6 +40,10 @@ class Progress:
                     self.started = event
                 else:
                     finished = event
+        except BaseException as error:
+            if moved:
+                error.add_note(f"{plural(moved, self.noun)} before that")
+            raise
         finally:
             self._wipe()
         if len(self.refused) > MAX_REFUSED_LINES:

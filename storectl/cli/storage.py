@@ -2,94 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from datetime import datetime
-from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal
 
-import msgspec
 import typer
 
 from storectl.cli.context import keeper_of
 from storectl.cli.frame import App, Context
+from storectl.cli.listing import Listing, Noun, Sort, Wanted, before, row_of
 from storectl.cli.options import DryRun, Limit, Ref, Refs
-from storectl.cli.output import Row
-from storectl.cli.settings import duration_secs
-from storectl.cli.values import ACCESS_WORDS, Column, plural
+from storectl.cli.values import ACCESS_WORDS, plural
 from storectl.errors import Conflict, InvalidInput, NotFound, Partial, StorectlError
 from storectl.model import rules
-from storectl.model.page import walk
-from storectl.model.storage import Change, ListQuery, Storage, Storages
+from storectl.model.storage import Change, Storage
 from storectl.model.store import Store
 
-
-class Noun(NamedTuple):
-    """One kind of storage, as the command line speaks of it.
-
-    key: dataset, kvs or queue. model: its Struct. counted: columns between name
-    and size, the first of which `--sort items` goes by. described: lines of
-    `info` about what it holds.
-    """
-
-    key: str
-    title: str
-    model: type[Storage]
-    counted: list[Column] = []  # noqa: RUF012  # never changed
-    described: list[Column] = []  # noqa: RUF012
-
-    @property
-    def columns(self) -> list[Column]:
-        """What `ls` shows."""
-        return [
-            Column("id", "ID"),
-            Column("name", "NAME"),
-            *self.counted,
-            Column("size", "SIZE", "bytes"),
-            Column("modifiedAt", "MODIFIED", "time"),
-            Column("generalAccess", "ACCESS", "access"),
-        ]
-
-    @property
-    def lines(self) -> list[Column]:
-        """What `info` shows."""
-        return [
-            Column("id", "ID"),
-            Column("name", "Name"),
-            Column("title", "Title"),
-            Column("username", "Owner"),
-            *(self.described or self.counted),
-            Column("size", "Size", "bytes"),
-            Column("createdAt", "Created", "time"),
-            Column("modifiedAt", "Modified", "time"),
-            Column("accessedAt", "Accessed", "time"),
-            Column("expireAt", "Expires", "time"),
-            Column("generalAccess", "Access", "access"),
-            Column("consoleUrl", "Console"),
-        ]
-
-    @property
-    def fields(self) -> list[str]:
-        """Names of the fields in JSON."""
-        names = [field.encode_name for field in msgspec.structs.fields(self.model)]
-        return [name for name in names if name != SECRET] + ["size"]
-
-
-SECRET = "urlSigningSecretKey"  # noqa: S105  # its name; the key itself is never shown
-SIZES = ("storageBytes", "inflatedBytes", "s3StorageBytes")
-
-Sort = Literal["name", "created", "modified", "size", "items"]
 Access = Literal["inherit", "restricted", "id", "name"]
 LEVELS = {word: level for level, word in ACCESS_WORDS.items()}
-
-
-def row_of(storage: Storage) -> Row:
-    """A storage as the API spells it, with `size` and without its signing key."""
-    row: Row = msgspec.to_builtins(storage)
-    row.pop(SECRET, None)
-    stats = row.get("stats") or {}
-    row["size"] = next((stats[name] for name in SIZES if name in stats), None)
-    return row
 
 
 def add_verbs(app: App, noun: Noun) -> None:
@@ -140,7 +69,7 @@ def _add_ls(app: App, noun: Noun) -> None:
         ] = None,
     ) -> None:
         store = ctx.obj.store()
-        wanted = Wanted(noun, glob, unnamed, all, sort, reverse, limit, _before(older_than))
+        wanted = Wanted(noun, glob, unnamed, all, sort, reverse, limit, before(older_than))
         listing = Listing(keeper_of(store, noun.key), wanted)
         ctx.obj.output.listing(
             noun.columns,
@@ -149,90 +78,6 @@ def _add_ls(app: App, noun: Noun) -> None:
             empty=f"no {noun.title}s for {store.label}",
             tail=lambda: (listing.total, listing.truncated),
         )
-
-
-class Wanted(NamedTuple):
-    """Which storages a listing is for. before: ISO time of the last change, at most."""
-
-    noun: Noun
-    glob: str | None
-    unnamed: bool
-    all: bool
-    sort: str | None
-    reverse: bool
-    limit: int | None
-    before: str | None
-
-
-class Listing:
-    """Walks a listing. total and truncated are known at its end."""
-
-    def __init__(self, keeper: Storages[Any], wanted: Wanted) -> None:
-        self.keeper, self.wanted = keeper, wanted
-        self.total: int | None = None
-        self.truncated = False
-
-    def rows(self) -> Iterator[Row]:
-        """The rows in order, up to the limit."""
-        matching = filter(self._matches, self._all())
-        rows = self._sorted(matching) if self.wanted.sort else matching
-        count = 0
-        for row in rows:
-            if self.wanted.limit is not None and count >= self.wanted.limit:
-                self.truncated = True
-                return
-            count += 1
-            yield row
-        self.total = count
-
-    def _all(self) -> Iterator[Row]:
-        wanted = self.wanted
-
-        def fetch(offset: int) -> tuple[list[Row], int, int]:
-            listed = self.keeper.list(
-                ListQuery(
-                    offset=offset,
-                    desc=wanted.reverse and not wanted.sort,
-                    unnamed=wanted.unnamed or wanted.all,
-                )
-            )
-            return [row_of(item) for item in listed.items], len(listed.items), listed.total
-
-        yield from walk(fetch)
-
-    def _matches(self, row: Row) -> bool:
-        wanted = self.wanted
-        name = row.get("name")
-        if wanted.unnamed and not wanted.all and name:
-            return False
-        if wanted.before and row["modifiedAt"] > wanted.before:
-            return False
-        return not wanted.glob or fnmatchcase((name or row["id"]).lower(), wanted.glob.lower())
-
-    def _sorted(self, rows: Iterator[Row]) -> list[Row]:
-        counted = self.wanted.noun.counted
-        field = {
-            "name": "name",
-            "created": "createdAt",
-            "modified": "modifiedAt",
-            "size": "size",
-            "items": counted[0].field if counted else "",
-        }[str(self.wanted.sort)]
-        if not field:
-            raise InvalidInput(f"a {self.wanted.noun.title} does not count its items")
-
-        def key(row: Row) -> tuple[bool, Any]:
-            value = row.get(field)
-            return (value is None, value)
-
-        return sorted(rows, key=key, reverse=self.wanted.reverse)
-
-
-def _before(older_than: str | None) -> str | None:
-    if older_than is None:
-        return None
-    secs = duration_secs(older_than, "--older-than")
-    return rules.iso(int((time.time() - secs) * 1000))
 
 
 def _add_create(app: App, noun: Noun) -> None:

@@ -1,0 +1,171 @@
+"""storectl doctor: is this installation sound, and does its server answer?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from importlib import metadata
+from pathlib import Path
+from time import time
+from typing import NamedTuple
+
+import typer
+
+from storectl import config as conf
+from storectl.cli.context import Session
+from storectl.cli.frame import App, Context
+from storectl.cli.output import Row
+from storectl.cli.target import Target
+from storectl.cli.values import Column
+from storectl.config import Config
+from storectl.errors import Local, StorectlError, Unauthorized
+
+app = App("Checks.")
+
+COLUMNS = [
+    Column("state", "STATE"),
+    Column("check", "CHECK"),
+    Column("detail", "FOUND"),
+    Column("fix", "FIX"),
+]
+SKEW_SECS = 30
+
+
+class Check(NamedTuple):
+    """One finding. state: ok, warn or fail; fix: what to do unless it is ok."""
+
+    state: str
+    check: str
+    detail: str
+    fix: str | None = None
+
+
+@app.command("doctor")
+def doctor(ctx: Context) -> None:
+    """Check this installation and its connection.
+
+    Looks at Python and SQLite, the configuration and its file modes, the store or
+    server that commands would use, its token, clock and rate limit. Exit code 1
+    if a check fails. Tokens are not shown, so the result may be pasted.
+
+    Example: storectl doctor --profile prod
+    """
+    session = ctx.obj
+    findings = [*_installation(), *_configuration(session)]
+    findings += _destination(session)
+    findings.append(_completion(session))
+    rows: list[Row] = [finding._asdict() for finding in findings]
+    session.output.listing(COLUMNS, Check._fields, rows, ident="check")
+    failed = sum(finding.state == "fail" for finding in findings)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _installation() -> Iterator[Check]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Check("ok", "python", f"{version} at {sys.executable}")
+    sqlite = metadata.version("apsw").rpartition(".")[0]
+    good = tuple(int(part) for part in sqlite.split(".")) >= (3, 51, 3)
+    fix = None if good else "pip install --upgrade apsw"
+    yield Check("ok" if good else "fail", "sqlite", sqlite, fix)
+
+
+def _configuration(session: Session) -> Iterator[Check]:
+    """Reads both files. A broken config.toml is reported, and then taken as empty."""
+    path = session.folder / conf.CONFIG
+    try:
+        count = len(session.config.profiles)
+        there = f"{path}, {count} profiles" if path.exists() else f"{path} is not there yet"
+        yield Check("ok", "config", there)
+    except Local as error:
+        session.config = Config()
+        yield Check("fail", "config", error.message, f"edit {path}")
+    path = session.folder / conf.CREDENTIALS
+    try:
+        stored = len(session.credentials)
+        there = f"{path}, {stored} tokens" if path.exists() else f"{path} is not there yet"
+        yield Check("ok", "credentials", there)
+    except Local as error:
+        session.credentials = {}
+        yield Check("fail", "credentials", error.message, error.hint)
+
+
+def _destination(session: Session) -> Iterator[Check]:
+    try:
+        target = session.chooser.choose()
+    except StorectlError as error:
+        yield Check("fail", "target", error.message, error.hint)
+        return
+    yield Check("ok", "target", f"{target.place} ({target.chosen_by})")
+    if target.store is not None:
+        yield _tried("store", lambda: _store(session, target))
+    else:
+        yield from _server(session, target)
+
+
+def _tried(check: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except StorectlError as error:
+        return Check("fail", check, error.message, error.hint)
+
+
+def _store(session: Session, target: Target) -> Check:
+    folder = Path(str(target.store)).expanduser()
+    store = session.store(target)
+    if not folder.is_dir():
+        return Check("ok", "store", store.label)
+    if not os.access(folder, os.W_OK):
+        return Check("fail", "store", f"{folder} cannot be written", f"chmod u+w {folder}")
+    mode = folder.stat().st_mode & 0o777
+    if os.name == "posix" and mode & 0o077:
+        fix = f"chmod 700 {folder}"
+        return Check("warn", "store", f"{folder} is open to others (mode {mode:03o})", fix)
+    return Check("ok", "store", f"{store.label} can be written")
+
+
+def _server(session: Session, target: Target) -> Iterator[Check]:
+    if not target.token:
+        yield Check("warn", "token", "none: only open storages can be read", "storectl login")
+    try:
+        head = session.probe(target)
+    except Unauthorized as error:
+        yield Check("ok", "server", f"{target.server} answers")
+        if target.token:
+            fix = "storectl login" + (f" --profile {target.profile}" if target.profile else "")
+            yield Check("fail", "token", f"{target.token_source}: {error.message}", fix)
+        return
+    except StorectlError as error:
+        yield Check("fail", "server", error.message, error.hint or "check the address and network")
+        return
+    yield Check("ok", "server", f"{target.server} answers")
+    yield Check("ok", "token", f"accepted, from {target.token_source}")
+    limit = head.get("x-ratelimit-limit")
+    yield Check("ok", "rate limit", f"{limit} requests/s" if limit else "not told by the server")
+    yield _clock(head.get("date"))
+
+
+def _clock(date: str | None) -> Check:
+    try:
+        skew = time() - parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        return Check("ok", "clock", "the server does not tell the time")
+    if abs(skew) > SKEW_SECS:
+        ahead = "ahead" if skew > 0 else "behind"
+        return Check("warn", "clock", f"{abs(skew):.0f} s {ahead} of the server", "set the clock")
+    return Check("ok", "clock", "agrees with the server")
+
+
+def _completion(session: Session) -> Check:
+    from storectl.cli.completion import SHELLS, installed_at
+
+    shell = Path(session.environ.get("SHELL", "")).name
+    if shell not in SHELLS:
+        return Check("ok", "completion", "no shell that has one")
+    path = installed_at(shell)
+    if path.exists():
+        return Check("ok", "completion", str(path))
+    fix = f"storectl completion {shell} --install"
+    return Check("warn", "completion", f"not installed for {shell}", fix)

@@ -1,0 +1,163 @@
+"""storectl serve: the embedded store, opened to API clients."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+
+from storectl import config as conf
+from storectl.cli.context import default_store, opener
+from storectl.cli.frame import App, Context
+from storectl.cli.values import visible
+from storectl.errors import InvalidInput
+
+app = App("The server.")
+
+RATE_LIMIT = (30, 200)
+ACCESS = {"restricted": "RESTRICTED", "id": "ANYONE_WITH_ID_CAN_READ"}
+
+
+@app.command("serve")
+def serve(
+    ctx: Context,
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes a free one.")
+    ] = 8010,
+    dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir", metavar="DIR", help="Folder of the store; as --store.", show_default=False
+        ),
+    ] = None,
+    rate_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N/M|off",
+            help="Requests a second of each storage, in general and for single items. "
+            "[default: 30/200]",
+            show_default=False,
+        ),
+    ] = None,
+    default_access: Annotated[
+        Literal["restricted", "id"] | None,
+        typer.Option(
+            metavar="WHO",
+            help="Who may read storages that do not say: restricted, or id for whoever "
+            "knows the ID. [default: id]",
+            show_default=False,
+        ),
+    ] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Written when it answers.", show_default=False),
+    ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="The address clients know, behind a proxy.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Serve the embedded store to API clients, SDKs and Crawlee.
+
+    It speaks the Apify storage API: set APIFY_API_BASE_URL (or baseUrl of the
+    client) to its address, and a token of `storectl token create`. Off a terminal
+    one line of JSON on stdout says when it answers. Ctrl-C or SIGTERM end it.
+
+    Examples:
+      storectl serve
+      storectl --store ./data serve --port 0 --rate-limit off
+    """
+    from storectl.server import serve as run
+    from storectl.server.settings import Settings
+
+    place = _place(ctx, dir)
+    configured = ctx.obj.config.serve
+    access = default_access or configured.default_access or "id"
+    if access not in ACCESS:
+        raise InvalidInput(f"serve.default_access must be restricted or id, not {access!r}")
+    settings = Settings(
+        rate_limit=_rate_limit(rate_limit, configured.rate_limit),
+        default_access=ACCESS[access],
+        public_url=conf.server_url(public_url) if public_url else None,
+    )
+    _check_reachable(place, host)
+    run(
+        opener(place),
+        settings,
+        host=host,
+        port=port,
+        on_ready=partial(_ready, ctx, place, ready_file),
+    )
+
+
+def _place(ctx: Context, dir: Path | None) -> str:
+    """--dir, --store, STORECTL_STORE, [serve] dir, or the store that commands use by default."""
+    flag = ctx.obj.flags.get("store")
+    if dir is not None and flag:
+        raise InvalidInput("--dir and --store exclude each other")
+    if ctx.obj.flags.get("server") or ctx.obj.flags.get("profile"):
+        raise InvalidInput(
+            "serve opens a store in this process; --server and --profile do not apply"
+        )
+    place = (
+        (str(dir) if dir is not None else None)
+        or flag
+        or ctx.obj.environ.get("STORECTL_STORE")
+        or ctx.obj.config.serve.dir
+        or default_store()
+    )
+    return str(place)
+
+
+def _rate_limit(text: str | None, configured: tuple[int, int] | None) -> tuple[int, int] | None:
+    if text is None:
+        return configured or RATE_LIMIT
+    if text == "off":
+        return None
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not found or "0" in found.groups():
+        raise InvalidInput(f"--rate-limit must be such as 30/200, or off, not {text!r}")
+    return int(found[1]), int(found[2])
+
+
+def _check_reachable(place: str, host: str) -> None:
+    """Open the store once before serving; beyond this machine it must have a token."""
+    store = opener(place)()
+    try:
+        local = conf.is_loopback(f"http://{f'[{host}]' if ':' in host else host}")
+        if not local and not store.tokens.list():
+            raise InvalidInput(
+                f"{host} is reached from other machines, and the store has no token yet",
+                hint=f"storectl --store {place} token create --user NAME",
+            )
+    finally:
+        store.close()
+
+
+def _ready(ctx: Context, place: str, ready_file: Path | None, url: str) -> None:
+    output = ctx.obj.output
+    line = msgspec.json.encode({"url": url, "store": place})
+    try:
+        if ready_file is not None:
+            conf.replace_file(ready_file, line + b"\n", mode=0o644)
+        if output.on_terminal and output.settings.form == "auto":
+            output.lines(
+                [
+                    f"Serving {visible(place)} at {url}",
+                    f"A token:  storectl --store {visible(place)} token create --user NAME",
+                    f"Clients:  APIFY_API_BASE_URL={url} APIFY_TOKEN=TOKEN",
+                    "Ctrl-C ends it.",
+                ]
+            )
+        else:
+            output.lines([line.decode()])
+        output.stdout.flush()
+    except OSError as error:
+        output.warn(f"cannot say that the server is ready: {error}")

@@ -1,0 +1,204 @@
+"""Items between files and a dataset, in constant memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+
+from storectl import formats
+from storectl.errors import InvalidInput, Local, Network
+from storectl.formats import Options, write
+from storectl.formats.batch import Batch
+from storectl.model import rules
+from storectl.model.dataset import Datasets, ItemsPage, ItemsQuery
+from storectl.model.items import Items
+from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""Of one call: large enough that its round trip does not count, less than half of the limit."""
+
+SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+"""Formats that can be pushed, by the ends of file names."""
+
+PEEK_BYTES = 64 * 1024
+
+
+class Source(NamedTuple):
+    """One input of a push. open: called once, when its turn comes. size: bytes, if known.
+
+    format: json, jsonl, csv, or auto, which looks at the name and the first bytes.
+    """
+
+    name: str
+    open: Callable[[], BinaryIO]
+    format: str = "auto"
+    size: int | None = None
+
+
+def push(datasets: Datasets, ref: str, sources: list[Source]) -> Iterator[Event]:
+    """Append the items of all sources, in order, a batch a call.
+
+    An item that cannot be stored is Refused with file and line, and the rest
+    goes on. A failure of the store ends it; what was acknowledged stays. Raises
+    InvalidInput for a source that cannot be read further.
+    """
+    begin = time.monotonic()
+    sizes = [source.size for source in sources]
+    yield Started(sum(size or 0 for size in sizes) if None not in sizes else None)
+    moved = moved_bytes = refused = 0
+    bad: list[Refused] = []
+    for source in sources:
+        for batch in _batches(source, bad):
+            if batch is not None:
+                taken = _push(datasets, ref, batch, source.name, bad)
+                moved += len(taken)
+                moved_bytes += len(taken.lines)
+            refused += len(bad)
+            yield from bad
+            bad.clear()
+            yield Advanced(moved, moved_bytes)
+    yield Finished(moved, moved_bytes, time.monotonic() - begin, refused)
+
+
+def _batches(source: Source, bad: list[Refused]) -> Iterator[Batch | None]:
+    """Batches of one source; None at its end, when the last bad items are known."""
+
+    def on_bad(line: int, why: str) -> None:
+        bad.append(Refused(f"{source.name}:{line}", why))
+
+    with source.open() as stream:
+        name = source.format if source.format != "auto" else guess(source.name, stream)
+        try:
+            yield from formats.read(name, stream, max_bytes=BATCH_BYTES, on_bad=on_bad)
+        except InvalidInput as error:
+            raise InvalidInput(f"{source.name}: {error.message}", hint=error.hint) from None
+    yield None
+
+
+def _push(datasets: Datasets, ref: str, batch: Batch, name: str, bad: list[Refused]) -> Items:
+    """Send one batch; what was taken. Items that break the dataset's schema are left out."""
+    items = batch.items
+    try:
+        datasets.push(ref, items, idempotency_key=rules.new_id())
+    except InvalidInput as error:
+        wrong = _breaking_schema(error)
+        if not wrong:
+            raise
+        for at, why in wrong.items():
+            bad.append(Refused(f"{name}:{batch.lines[at]}", why))
+        lines = items.lines.splitlines()
+        items = Items.from_lines([line for at, line in enumerate(lines) if at not in wrong])
+        if len(items):
+            datasets.push(ref, items, idempotency_key=rules.new_id())
+    return items
+
+
+class _Complaint(msgspec.Struct, rename="camel"):
+    item_position: int
+    validation_errors: list[dict[str, object]] = []
+
+
+class _Complaints(msgspec.Struct, rename="camel"):
+    invalid_items: list[_Complaint]
+
+
+def _breaking_schema(error: InvalidInput) -> dict[int, str]:
+    """Positions of items that a schema refuses, and why.
+
+    Source: Apify API v2, the answer to a push that breaks the dataset's schema.
+    """
+    if error.type != "schema-validation-error":
+        return {}
+    try:
+        told = msgspec.convert(error.data, _Complaints)
+    except msgspec.ValidationError:
+        return {}
+    return {
+        one.item_position: "; ".join(
+            f"{wrong.get('instancePath') or 'item'} {wrong.get('message')}"
+            for wrong in one.validation_errors
+        )
+        or "breaks the schema of the dataset"
+        for one in told.invalid_items
+    }
+
+
+def guess(name: str, stream: BinaryIO) -> str:
+    """The format of an input, by the end of its name, then by its first bytes."""
+    known = SUFFIXES.get(Path(name).suffix.lower())
+    if known:
+        return known
+    peek = getattr(stream, "peek", None)
+    start = peek(PEEK_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip() if peek else b"{"
+    if start[:1] == b"[":
+        return "json"
+    if start[:1] != b"{":
+        return "csv" if start else "jsonl"
+    line, newline, _ = start.partition(b"\n")
+    if not newline:
+        return "jsonl"
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return "json"  # one object over several lines
+    return "jsonl"
+
+
+def checked(page: ItemsPage, query: ItemsQuery) -> Iterator[bytes]:
+    """The blocks of a page. Raises Network if fewer items come than the store announced."""
+    count = 0
+    for block in page.lines:
+        count += block.count(b"\n")
+        yield block
+    if count != page.scanned and not query.shapes:
+        raise Network(f"only {count:,} of {page.scanned:,} items came; the answer was cut off")
+
+
+def save(
+    page: ItemsPage, query: ItemsQuery, format: str, options: Options, file: Path
+) -> Iterator[Event]:
+    """Write a page to a file, which appears when it is whole. Yields its progress."""
+    begin = time.monotonic()
+    moved = 0
+
+    def counted(blocks: Iterable[bytes]) -> Iterator[bytes]:
+        nonlocal moved
+        for block in blocks:
+            moved += block.count(b"\n")
+            yield block
+
+    yield Started(total=page.scanned)
+    written = 0
+    with whole_file(file) as out:
+        for chunk in write(format, counted(checked(page, query)), options):
+            out.write(chunk)
+            written += len(chunk)
+            yield Advanced(moved, written)
+    yield Finished(moved, written, time.monotonic() - begin)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes its name when it is whole, and leaves nothing if it fails."""
+    if not path.parent.is_dir():
+        raise Local(f"{path.parent} is not a folder", hint=f"mkdir -p {path.parent}")
+    if path.exists() and not path.is_file():  # a device or pipe has no whole
+        with path.open("wb") as file:
+            yield file
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
