@@ -23,4 +23,9 @@ class Endpoint(NamedTuple):
 
     def url(self, **parts: str) -> str:
         """The path with its placeholders filled and percent-encoded; `~` stays."""
-        return self.path.format(**{name: quote(part, safe="~") for name, part in parts.items()})
+        return self.path.format(**{name: _segment(part) for name, part in parts.items()})
+
+
+def _segment(part: str) -> str:
+    # As a segment of its own .. would be resolved: DELETE records/.. deletes the store.
+    return part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="~")

@@ -130,7 +130,7 @@ def _one(added: Added) -> Added:
 
 def _batch(call: Call) -> list[Any]:
     """The array of the body."""
-    found = call.json()
+    found: object = call.json()
     if not isinstance(found, list):
         raise InvalidInput("POST data must be a JSON array of requests", type="invalid-request")
     if not 1 <= len(found) <= rules.MAX_BATCH_REQUESTS:
@@ -153,7 +153,7 @@ def _lock_secs(call: Call) -> int:
     return found
 
 
-_common = handlers("queue", lambda call: call.store.queues, lambda call, storage: {})
+_common = handlers("queue", lambda call: call.store.queues, lambda *_: {})
 
 HANDLERS = {
     queue.LIST: _common["LIST"],
