@@ -89,7 +89,8 @@ class Call(NamedTuple):
         value = self.query.get(name)
         if value is None or value == "":
             return default
-        if not value.lstrip("-").isdecimal() or len(value) > 18:
+        digits = value.removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal()) or len(value) > 18:
             raise bad_parameter(name, "a whole number", value)
         number = int(value)
         if number < low:

@@ -1,0 +1,51 @@
+"""The application without a socket: what it answers to what it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from storectl import engine
+from storectl.engine.store import EngineStore
+from storectl.server.app import app
+from storectl.server.settings import Settings
+
+Connect = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[EngineStore]:
+    store = engine.open_store(str(tmp_path / "store"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def connect(served: EngineStore) -> Connect:
+    """connect(username or None, **settings): a client of the application."""
+    applications: dict[Settings, object] = {}
+
+    def made(username: str | None = "alice", **chosen: object) -> httpx.Client:
+        settings = Settings(**{"rate_limit": None, "default_access": "RESTRICTED", **chosen})
+        application = applications.setdefault(settings, app(served, settings))
+        headers = {}
+        if username is not None:
+            name = f"test-{len(served.tokens.list())}"
+            secret = served.tokens.create(name, username=username).secret
+            headers["Authorization"] = f"Bearer {secret}"
+        return httpx.Client(
+            transport=httpx.WSGITransport(app=application, raise_app_exceptions=True),
+            base_url="http://api.test",
+            headers=headers,
+        )
+
+    return made
+
+
+@pytest.fixture
+def api(connect: Connect) -> httpx.Client:
+    """alice's client."""
+    return connect()
