@@ -1,0 +1,78 @@
+"""A server started as people start it, and the published clients that talk to it.
+
+The clients come with the extra `e2e`. Without them these tests are left out on a
+laptop; with CI=true that is an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+from running import Server, Start, serve
+
+if TYPE_CHECKING:
+    from apify_client import ApifyClient
+
+MISSING = [name for name in ("apify_client", "apify", "crawlee") if find_spec(name) is None]
+if MISSING and os.environ.get("CI"):
+    raise RuntimeError(f"{', '.join(MISSING)} not installed: pip install -e '.[e2e]'")
+collect_ignore_glob = ["test_apify_client*.py", "test_crawl.py"] if MISSING else []
+
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+
+def pytest_report_header() -> str | None:
+    return f"e2e: left out, there is no {', '.join(MISSING)}" if MISSING else None
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start more servers: start(FOLDER, *OPTIONS of `storectl serve`)."""
+    with ExitStack() as running:
+        yield lambda folder, *options: running.enter_context(serve(folder, *options))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the run. What it has to say on stderr is a bug, and fails the run."""
+    folder = tmp_path_factory.mktemp("e2e") / "store"
+    with serve(folder, "--rate-limit", "off", "--default-access", "restricted") as running:
+        yield running
+    assert running.log.read_text() == "", "the server failed at some time during the run"
+
+
+@pytest.fixture(scope="session")
+def client_of(server: Server) -> Callable[[str], ApifyClient]:
+    """The official client as a user; no retries, so that none hides a failure."""
+    from apify_client import ApifyClient
+
+    def made(user: str) -> ApifyClient:
+        address = server.address
+        return ApifyClient(
+            server.token(user), api_url=address, api_public_url=address, max_retries=0
+        )
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def alice(client_of: Callable[[str], ApifyClient]) -> ApifyClient:
+    return client_of("alice")
+
+
+@pytest.fixture(scope="session")
+def bob(client_of: Callable[[str], ApifyClient]) -> ApifyClient:
+    return client_of("bob")
+
+
+@pytest.fixture(scope="session")
+def nobody(server: Server) -> ApifyClient:
+    """The official client without a token."""
+    from apify_client import ApifyClient
+
+    return ApifyClient(api_url=server.address, api_public_url=server.address, max_retries=0)

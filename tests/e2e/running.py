@@ -1,0 +1,65 @@
+"""`storectl serve` and `storectl token create`, run as people run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+STORECTL = [sys.executable, "-m", "storectl"]
+
+
+class Server(NamedTuple):
+    """A running server. log: what it has said on stderr."""
+
+    address: str
+    folder: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def token(self, user: str) -> str:
+        """A new token of a user, who is created if need be."""
+        words = ["--store", str(self.folder), "token", "create", "--user", user, "-q"]
+        made = subprocess.run(
+            [*STORECTL, *words],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(self.folder),
+        )
+        return made.stdout.strip()
+
+
+Start = Callable[..., Server]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment without the developer's own settings of storectl."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("STORECTL_")}
+    return {**own, "STORECTL_CONFIG_DIR": str(folder.with_name("config"))}
+
+
+@contextmanager
+def serve(folder: Path, *options: str, port: int = 0) -> Iterator[Server]:
+    """A server on the store in the folder, with more options of `storectl serve`."""
+    log = folder.with_name(f"{folder.name}.log")
+    words = ["serve", "--store", str(folder), "--port", str(port), *options]
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            [*STORECTL, *words], stdout=subprocess.PIPE, stderr=errors, env=environment(folder)
+        )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, f"the server did not start: {log.read_text()}"
+        yield Server(json.loads(line)["url"], folder, log, process)
+    finally:
+        process.terminate()
+        process.wait(15)
+        process.stdout.close()
