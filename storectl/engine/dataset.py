@@ -15,6 +15,7 @@ from zlib import crc32
 import msgspec
 
 from storectl.engine.db import Tx
+from storectl.engine.schema import check_items, check_schema
 from storectl.engine.storage import Keeper, StorageRow, common
 from storectl.errors import InvalidInput, Local, NotFound
 from storectl.model import rules
@@ -73,6 +74,8 @@ class Datasets(Keeper[Dataset]):
         no, count = row.no, len(items)
         if not count:
             return
+        if row.schema is not None:
+            check_items(row.schema, items)
         small = len(items.lines) < SMALL_BYTES
         rows = [packed(part, compress=not small) for part in items.split(CHUNK_BYTES)]
         taken = {"no": no, "count": count, "clean": items.clean, "bytes": len(items.lines)}
@@ -136,6 +139,9 @@ class Datasets(Keeper[Dataset]):
                 "storageBytes": row.bytes,
             },
         )
+
+    def check_schema(self, schema: object) -> None:
+        check_schema(schema)
 
     def erase(self, tx: Tx, no: int) -> None:
         tx.all(self.sql["erase"], no=no)

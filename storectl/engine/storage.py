@@ -138,8 +138,8 @@ class Keeper(Generic[Kind]):
         user = self.user
         if name is not None:
             rules.check_name(name)
-        if schema is not None and not isinstance(schema, dict):
-            raise InvalidInput("schema must be a JSON object", type="dataset-schema-invalid")
+        if schema is not None:
+            self.check_schema(schema)
         row: dict[str, Any] = {
             "id": rules.new_id(),
             "noun": self.noun,
@@ -255,6 +255,11 @@ class Keeper(Generic[Kind]):
     def describe(self, row: StorageRow, username: str | None) -> Kind:
         """The row as the API shows it. Nouns add their own fields."""
         raise NotImplementedError
+
+    def check_schema(self, schema: object) -> None:
+        """Refuse a schema that a storage of this noun cannot have."""
+        if not isinstance(schema, dict):
+            raise InvalidInput("schema must be a JSON object", type="store-schema-invalid")
 
     def erase(self, tx: Tx, no: int) -> None:
         """Delete what a storage holds."""

@@ -289,3 +289,42 @@ def test_there_are_no_statistics_without_a_schema(datasets: Datasets) -> None:
     datasets.create("plain")
 
     assert datasets.statistics("~plain")["fieldStatistics"] is None
+
+
+FIELDS = {
+    "type": "object",
+    "properties": {"price": {"type": "number", "minimum": 0}, "name": {"type": "string"}},
+    "required": ["price"],
+}
+
+
+def test_items_that_break_the_schema_are_refused_all_together(datasets: Datasets) -> None:
+    datasets.create("strict", schema={"actorSpecification": 1, "fields": FIELDS})
+
+    with pytest.raises(InvalidInput) as failure:
+        datasets.push("~strict", Items.of([{"price": 1}, {"price": -1, "name": 7}, {}]))
+
+    assert failure.value.type == "schema-validation-error"
+    wrong = failure.value.data["invalidItems"]
+    assert [each["itemPosition"] for each in wrong] == [1, 2]
+    assert {error["keyword"] for error in wrong[0]["validationErrors"]} == {"minimum", "type"}
+    assert wrong[0]["validationErrors"][0]["instancePath"] in ("/price", "/name")
+    assert datasets.get("~strict").item_count == 0
+
+
+def test_items_that_fit_the_schema_are_kept(datasets: Datasets) -> None:
+    datasets.create("strict", schema={"actorSpecification": 1, "fields": FIELDS})
+
+    datasets.push("~strict", Items.of([{"price": 1, "more": True}]))
+
+    assert read(datasets, "~strict") == [{"price": 1, "more": True}]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"type": "nothing"}, {"$ref": "http://127.0.0.1:9/x"}, {"pattern": "("}, 7]
+)
+def test_a_schema_that_is_none_is_refused(datasets: Datasets, fields: object) -> None:
+    with pytest.raises(InvalidInput) as failure:
+        datasets.create("wrong", schema={"actorSpecification": 1, "fields": fields})
+
+    assert failure.value.type == "dataset-schema-invalid"
