@@ -26,7 +26,7 @@ class Tokens:
 
     def me(self) -> User:
         if self._user is None:
-            raise NotFound("No user is given", type="user-not-found")
+            raise NotFound("No user is given")
         return self._user
 
     def user(self, id_or_name: str) -> User:
@@ -34,7 +34,7 @@ class Tokens:
             self.sql["user_by_name"], username=id_or_name
         )
         if row is None:
-            raise NotFound(f"User '{id_or_name}' was not found", type="user-not-found")
+            raise NotFound(f"User '{id_or_name}' was not found")
         return to_user(row)
 
     def create(self, name: str, *, username: str | None = None) -> Token:
