@@ -90,23 +90,26 @@ class Http:
         *,
         query: object = None,
         json: object = None,
-        content: bytes | Callable[[], Iterator[bytes]] | None = None,
+        content: bytes | Callable[[], Iterator[bytes] | None] | None = None,
         headers: Mapping[str, str] | None = None,
         key: str | None = None,
         repeatable: bool | None = None,
         stream: bool = False,
+        places: Mapping[str, str] | None = None,
         **parts: str,
     ) -> httpx.Response:
         """Send one call, again where that does no harm, and raise what went wrong.
 
         query: a Struct or a dict; absent, false and empty values are left out.
-        content: bytes, or what makes a fresh stream of them for each attempt.
+        content: bytes, or what makes a fresh stream of them for each attempt; None
+        from it means that there is no other, and so no other attempt.
         key: an Idempotency-Key; repeatable: that a repetition is harmless, which
         is assumed of GET, HEAD, PUT and DELETE. stream: leave the body unread;
-        close the response after use.
+        close the response after use. parts: placeholders of the path; places: those
+        among them whose name means something else here (the key of a record).
         """
         method = endpoint.method
-        address = self.server + endpoint.url(**parts)
+        address = self.server + endpoint.url(**parts, **(places or {}))
         sent = dict(headers or {})
         body: Any = content
         if json is not None:
@@ -118,8 +121,8 @@ class Http:
         if repeatable is None:
             repeatable = method in REPEATABLE
         attempt = 0
+        fresh = body() if callable(body) else body
         while True:
-            fresh = body() if callable(body) else body
             request = self._client.build_request(
                 method, address, params=to_params(query), content=fresh, headers=sent
             )
@@ -131,6 +134,10 @@ class Http:
             # What may have landed is only sent again where that changes nothing.
             if landed and not repeatable and not (key is not None and self._keeps_keys()):
                 raise failure
+            if callable(body):
+                fresh = body()
+                if fresh is None:
+                    raise failure
             self.wait(attempt, failure)
             attempt += 1
 
@@ -227,7 +234,7 @@ class Http:
         """What the server offers beyond the API; nothing if it does not say."""
         try:
             found = self.data(tokens.CAPABILITIES, dict[str, Any])
-        except (errors.NotFound, errors.Internal, errors.Unauthorized, errors.InvalidInput):
+        except (errors.NotFound, errors.MethodNotAllowed):
             return frozenset()
         named = found.get("extensions")
         return frozenset(map(str, named)) if isinstance(named, list) else frozenset()
