@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -87,6 +86,13 @@ def folder(environ: Mapping[str, str]) -> Path:
     from platformdirs import user_config_path  # only where no folder is given
 
     return user_config_path("storectl", appauthor=False)
+
+
+def default_store() -> Path:
+    """The folder of the embedded store where nothing else is said."""
+    from platformdirs import user_data_path  # most runs name their store
+
+    return user_data_path("storectl", appauthor=False)
 
 
 def read_config(where: Path) -> Config:
@@ -191,6 +197,8 @@ def _read(path: Path, shape: Any) -> Any:
         return None
     except OSError as error:
         raise Local(f"{path} cannot be read: {error.strerror}") from None
+    import tomllib  # 5 ms, for whoever has configured something
+
     try:
         return msgspec.convert(tomllib.loads(text.decode()), shape)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

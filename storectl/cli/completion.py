@@ -104,9 +104,9 @@ def places() -> list[Place]:
 
 def _below(path: str, command: Any) -> Iterator[Place]:
     if isinstance(command, Group):
-        verbs = [(name, verb) for name, verb in command.commands.items() if not verb.hidden]
-        yield Place(path, [Word(name, _first(verb.help)) for name, verb in verbs], [])
-        for name, verb in verbs:
+        verbs = command.verbs
+        yield Place(path, [Word(name, _first(verb.help)) for name, verb in verbs.items()], [])
+        for name, verb in verbs.items():
             yield from _below(f"{path} {name}", verb)
     else:
         yield Place(path, [], list(_options(command)))

@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 
 class Opened(NamedTuple):
-    """A storage that a command asked for: what was typed, what it resolved to, and where."""
+    """A storage that a command asked for: what was typed, what it resolved to, and where.
+
+    remedy: what to try if it is not there.
+    """
 
     noun: str
     text: str
     ref: str
     store: Store
+    remedy: str | None = None
 
 
 class Session:
@@ -71,7 +75,7 @@ class Session:
     def chooser(self) -> Chooser:
         """Decides where a run goes."""
         return Chooser(
-            self.flags, self.environ, self.config, lambda: self.credentials, default_store
+            self.flags, self.environ, self.config, lambda: self.credentials, conf.default_store
         )
 
     def store(self, target: Target | None = None) -> Store:
@@ -85,12 +89,13 @@ class Session:
             self._stores[target] = self._open(target)
         return self._stores[target]
 
-    def open(self, text: str, noun: str) -> tuple[Store, str]:
+    def open(self, text: str, noun: str, *, remedy: str | None = None) -> tuple[Store, str]:
         """The store that a typed reference leads to, and the ref to ask it with.
 
-        noun: dataset, kvs or queue. A word that may be an ID or a name costs one
-        request to find out; anything else costs none. Raises InvalidInput for
-        what is no reference; NotFound comes later, from the store.
+        noun: dataset, kvs or queue. remedy: what to try if it is not there. A word
+        that may be an ID or a name costs one request to find out; anything else
+        costs none. Raises InvalidInput for what is no reference; NotFound comes
+        later, from the store.
         """
         wanted = typed(text, noun)
         if wanted.profile is not None:
@@ -108,7 +113,7 @@ class Session:
                 continue
             ref = candidate
             break
-        self.opened.append(Opened(noun, text, ref, store))
+        self.opened.append(Opened(noun, text, ref, store, remedy))
         return store, ref
 
     def expand_alias(self, args: list[str]) -> list[str]:
@@ -164,13 +169,6 @@ class Session:
             timeout_secs=self.settings.timeout_secs,
             debug=debug,
         )
-
-
-def default_store() -> Path:
-    """The folder of the embedded store where nothing else is said."""
-    from platformdirs import user_data_path  # only here: most runs name their store
-
-    return user_data_path("storectl", appauthor=False)
 
 
 def opener(place: str) -> Callable[[], Served]:

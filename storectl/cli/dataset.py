@@ -251,7 +251,8 @@ def push(
       curl -s https://example.com/items.json | storectl dataset push prices --create
     """
     sources = _sources(files or [], format)
-    store, opened = ctx.obj.open(ref, "dataset")
+    remedy = "the same with --create, if it is to be made"
+    store, opened = ctx.obj.open(ref, "dataset", remedy=remedy)
     if create:
         opened = _get_or_create(store.datasets, opened)
     out = ctx.obj.output

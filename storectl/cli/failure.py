@@ -133,7 +133,7 @@ def _not_found(error: NotFound, opened: Opened) -> tuple[str, list[tuple[str, st
     title = TITLES[opened.noun]
     message = f"{title} {opened.text!r} not found for {_label(opened)}"
     extra = [("similar", ", ".join(similar))] if similar else []
-    return message, extra, f"storectl {opened.noun} ls" + (" --all" if not similar else "")
+    return message, extra, opened.remedy or f"storectl {opened.noun} ls --all"
 
 
 def _similar(opened: Opened) -> list[str]:
@@ -168,6 +168,8 @@ def _of_machine(error: OSError) -> Failure:
     if error.errno == errno.ENOSPC:
         where = f" for {error.filename}" if error.filename else ""
         return Failure(12, "disk-full", f"no space left on the device{where}")
+    if error.errno == errno.EBADF and not error.filename:
+        return Failure(12, "local", "cannot write: the output is closed")
     what = os.strerror(error.errno) if error.errno else str(error)
     where = f"{error.filename}: " if error.filename else ""
     return Failure(12, "local", f"{where}{what[:1].lower()}{what[1:]}")

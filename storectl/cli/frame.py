@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
-from typer.main import get_group
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
 
 from storectl.cli import ALIASES, COMMANDS, page
 from storectl.cli.context import Session
@@ -96,10 +97,30 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A noun: its verbs by name and by hidden alias."""
+    """A noun: its verbs by name and by hidden alias. Only the verb that runs is built."""
 
     context_class = Context  # type: ignore[assignment]
-    aliases: dict[str, str]
+
+    def __init__(
+        self, name: str, help: str, verbs: dict[str, CommandInfo], aliases: dict[str, str]
+    ) -> None:
+        super().__init__(name=name, help=help, rich_markup_mode=None)
+        self.infos, self.aliases = verbs, aliases
+        self.commands = dict.fromkeys(verbs, self)  # names to suggest from
+
+    @property
+    def verbs(self) -> dict[str, Command]:
+        """Every verb, built."""
+        found = {name: self.verb(name) for name in self.infos}
+        return {name: verb for name, verb in found.items() if not verb.hidden}
+
+    def verb(self, name: str) -> Command:
+        """One verb by its true name. KeyError if there is none."""
+        command = get_command_from_info(
+            self.infos[name], pretty_exceptions_short=False, rich_markup_mode=None
+        )
+        assert isinstance(command, Command)
+        return command
 
     def get_params(self, ctx: Any) -> list[Any]:
         return [*super().get_params(ctx), *GLOBALS]
@@ -112,13 +133,14 @@ class Group(TyperGroup):
             raise typer.Exit
         return rest
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return super().get_command(ctx, self.aliases.get(cmd_name, cmd_name))
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        name = self.aliases.get(cmd_name, cmd_name)
+        return self.verb(name) if name in self.infos else None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        verbs = [(name, _first_line(c.help)) for name, c in self.commands.items() if not c.hidden]
+        rows = [(name, _first_line(verb.help)) for name, verb in self.verbs.items()]
         text = page.page(
-            f"{ctx.command_path} COMMAND [ARGS]", self.help or "", [("Commands", verbs)]
+            f"{ctx.command_path} COMMAND [ARGS]", self.help or "", [("Commands", rows)]
         )
         formatter.write(text + "\n" + page.global_names())
 
@@ -127,12 +149,9 @@ class Root(Group):
     """storectl itself. A command's module is imported when its name is looked up."""
 
     def __init__(self) -> None:
-        super().__init__(
-            name="storectl",
-            rich_markup_mode=None,
-            context_settings={"help_option_names": ["-h", "--help"]},
-        )
-        self.aliases = ALIASES
+        super().__init__("storectl", "", {}, ALIASES)
+        self.context_settings = {"help_option_names": ["-h", "--help"]}
+        self.commands = dict.fromkeys(COMMANDS, self)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -143,11 +162,7 @@ class Root(Group):
             return None
         app: App = getattr(import_module(f"storectl.cli.{entry.module}"), entry.app)
         group = app.group()
-        return group if entry.command is None else group.commands[entry.command]
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        self.commands = dict.fromkeys(COMMANDS, self)  # names to suggest from
-        return super().resolve_command(ctx, args)
+        return group if entry.command is None else group.verb(entry.command)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         formatter.write(page.root())
@@ -157,15 +172,9 @@ class App(typer.Typer):
     """The commands of one noun. The first line of help is its line in root help."""
 
     def __init__(self, help: str) -> None:
-        super().__init__(
-            cls=Group,
-            help=help,
-            add_completion=False,
-            rich_markup_mode=None,
-            pretty_exceptions_enable=False,
-        )
+        super().__init__(add_completion=False, rich_markup_mode=None)
+        self.help = help
         self.aliases: dict[str, str] = {}
-        self.callback()(_nothing)
 
     def command(  # type: ignore[override]
         self, name: str | None = None, *, aliases: tuple[str, ...] = (), **more: Any
@@ -177,14 +186,8 @@ class App(typer.Typer):
 
     def group(self) -> Group:
         """The commands, ready to run."""
-        group = get_group(self)
-        assert isinstance(group, Group)
-        group.aliases = self.aliases
-        return group
-
-
-def _nothing() -> None:
-    """Make Typer see a group even where there is one command."""
+        verbs = {str(info.name): info for info in self.registered_commands}
+        return Group("", self.help, verbs, self.aliases)
 
 
 def run(args: list[str], session: Session) -> int:

@@ -75,7 +75,9 @@ def logout(
     ctx: Context,
     all: Annotated[bool, typer.Option("--all", "-a", help="Of every profile.")] = False,
 ) -> None:
-    """Forget the stored token of a profile. The token itself stays valid.
+    """Forget the stored token of a profile.
+
+    The token itself stays valid at its server.
 
     Example: storectl logout --profile local
     """

@@ -152,8 +152,10 @@ class Output:
         import codecs  # text may be cut anywhere between blocks
 
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        block = b"\n"
         for block in blocks:
             self.stdout.write(visible(decoder.decode(block), lines=True))
+        self.stdout.write("" if block.endswith(b"\n") else "\n")
         self.stdout.flush()
 
     def note(self, text: str) -> None:
@@ -217,14 +219,13 @@ class Output:
 
     def _json_list(self, rows: Iterable[Row], names: list[str] | None, tail: Tail | None) -> None:
         write = self._writer()
-        write('{"items":[')
+        lead = '{"items":['  # not before there is a row: stdout stays empty of a failure
         count = 0
-        for row in rows:
+        for count, row in enumerate(rows, 1):
             chosen = {name: row.get(name) for name in names} if names else row
-            write(("," if count else "") + _encoded(chosen))
-            count += 1
+            write(("," if count > 1 else lead) + _encoded(chosen))
         total, truncated = tail() if tail else (count, False)
-        write(f'],"total":{_encoded(total)},"truncated":{_encoded(truncated)}}}\n')
+        write(f'{"" if count else lead}],"total":{_encoded(total)},"truncated":{_encoded(truncated)}}}\n')
 
     def _flat(self, columns: list[Column], rows: Iterable[Row], empty: str) -> None:
         count = 0

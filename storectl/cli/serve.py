@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from storectl import config as conf
-from storectl.cli.context import default_store, opener
+from storectl.cli.context import opener
 from storectl.cli.frame import App, Context
 from storectl.cli.values import visible
 from storectl.errors import InvalidInput
@@ -111,7 +111,7 @@ def _place(ctx: Context, dir: Path | None) -> str:
         or flag
         or ctx.obj.environ.get("STORECTL_STORE")
         or ctx.obj.config.serve.dir
-        or default_store()
+        or conf.default_store()
     )
     return str(place)
 

@@ -128,7 +128,9 @@ def relative(moment: str, now: float | None = None) -> str:
 
 
 def human_secs(secs: float) -> str:
-    """0.4 s, 12 s, 3 min 5 s."""
+    """4 ms, 1.4 s, 12 s, 3 min 5 s."""
+    if secs < 0.1:
+        return f"{secs * 1000:.0f} ms"
     if secs < 10:
         return f"{secs:.1f} s"
     if secs < 60:

@@ -6,12 +6,12 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from storectl import formats
 from storectl.errors import InvalidInput, Local, Network
 from storectl.formats import Options, write
 from storectl.formats.batch import Batch
@@ -75,7 +75,9 @@ def _batches(source: Source, bad: list[Refused]) -> Iterator[Batch | None]:
     with source.open() as stream:
         name = source.format if source.format != "auto" else guess(source.name, stream)
         try:
-            yield from formats.read(name, stream, max_bytes=BATCH_BYTES, on_bad=on_bad)
+            yield from import_module(f"storectl.formats.{name}").read(
+                stream, max_bytes=BATCH_BYTES, on_bad=on_bad
+            )
         except InvalidInput as error:
             raise InvalidInput(f"{source.name}: {error.message}", hint=error.hint) from None
     yield None

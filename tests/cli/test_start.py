@@ -1,0 +1,66 @@
+"""What starts with the program: little."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from storectl.cli import ALIASES, COMMANDS
+
+from .conftest import Cli
+
+HEAVY = {"rich", "httpx", "granian", "asyncio", "pydantic", "dataclasses", "tomllib", "click"}
+WATCH = (
+    "import sys; from storectl.cli import main; code = main(sys.argv[1:]); "
+    "print(' '.join(sorted(sys.modules)), file=sys.stderr); sys.exit(code)"
+)
+
+
+def modules_of(cli: Cli, *args: str) -> set[str]:
+    """The modules that a command loads beyond those of a bare interpreter."""
+    run = subprocess.run(
+        [sys.executable, "-c", WATCH, *args], env=cli.env, capture_output=True, text=True, check=True
+    )
+    return set(run.stderr.split())
+
+
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["-h"], []])
+def test_version_and_root_help_load_neither_typer_nor_anything_heavy(
+    cli: Cli, args: list[str]
+) -> None:
+    loaded = modules_of(cli, *args)
+
+    assert not loaded & (HEAVY | {"typer", "msgspec", "platformdirs"})
+
+
+def test_listing_an_embedded_store_loads_no_client_no_server_no_rich(cli: Cli) -> None:
+    loaded = modules_of(cli, "dataset", "ls")
+
+    assert not loaded & HEAVY
+    assert not any(name.startswith(("storectl.client", "storectl.server")) for name in loaded)
+    assert "storectl.cli.kvs" not in loaded
+
+
+def test_the_version_is_that_of_the_package(cli: Cli) -> None:
+    from storectl import __version__
+
+    done = cli("--version")
+
+    assert done == (0, f"storectl {__version__}\n", "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_of_root_help_is_the_first_line_of_the_command_itself(name: str) -> None:
+    entry = COMMANDS[name]
+    group = getattr(import_module(f"storectl.cli.{entry.module}"), entry.app).group()
+
+    found = group.help if entry.command is None else group.verb(entry.command).help
+
+    assert entry.summary == found.strip().partition("\n")[0]
+
+
+def test_aliases_lead_to_commands_that_exist() -> None:
+    assert set(ALIASES.values()) <= set(COMMANDS)
