@@ -11,6 +11,7 @@ from storectl.errors import InvalidInput
 from storectl.model import rules
 from storectl.model.ref import KINDS
 from storectl.model.storage import Change, ListQuery, Storage, Storages
+from storectl.model.store import Place
 from storectl.server.guard import is_restricted
 from storectl.server.wire import Answer, Call, Handler, data, nothing, url
 
@@ -58,15 +59,15 @@ def handlers(noun: str, keeper: Keeper, links: Links) -> dict[str, Handler]:
         schema = call.object().get("schema")
         made, new = keeper(call).create(call.text("name"), schema=schema)
         location = url(call.base, f"/v2/{SEGMENTS[noun]}/{made.id}")
-        shown_one = shown(call, made, writes=True)
+        shown_one = shown(_about(call, made), made, writes=True)
         return data(shown_one, 201 if new else 200, [("Location", location)] if new else [])
 
     def get(call: Call) -> Answer:
         return data(shown(call, keeper(call).get(call.ref), writes=call.writes))
 
     def update(call: Call) -> Answer:
-        change = _change(call.object())
-        return data(shown(call, keeper(call).update(call.ref, change), writes=True))
+        changed = keeper(call).update(call.ref, _change(call.object()))
+        return data(shown(_about(call, changed), changed, writes=True))
 
     def delete(call: Call) -> Answer:
         keeper(call).delete(call.ref)
@@ -81,6 +82,15 @@ def signed_query(call: Call, storage: Storage) -> dict[str, str]:
         return {}
     until = rules.now_ms() + PUBLIC_URL_SECS * 1000
     return {"signature": rules.content_signature(call.place.secret, storage.id, until)}
+
+
+def _about(call: Call, storage: Storage) -> Call:
+    """The call of a storage's owner, about the storage as it is now that it is made or changed."""
+    level = storage.general_access
+    if level == "FOLLOW_USER_SETTING" and call.user and call.user.default_access:
+        level = call.user.default_access
+    secret = storage.url_signing_secret_key or ""
+    return call._replace(place=Place(storage.id, storage.user_id, level, secret))
 
 
 def _listed(item: Storage, call: Call, noun: str) -> Storage:
