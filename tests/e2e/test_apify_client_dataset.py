@@ -221,7 +221,7 @@ def test_an_unknown_format_is_refused(catalogue: DatasetClient) -> None:
 def test_statistics_are_there_with_a_schema_and_absent_without(alice: ApifyClient) -> None:
     schema = {
         "actorSpecification": 1,
-        "fields": {"properties": {"price": {"type": "number"}}},
+        "fields": {"properties": {"price": {"type": ["number", "null"]}}},
         "views": {},
     }
     plain = alice.dataset(alice.datasets().get_or_create().id)
@@ -232,6 +232,23 @@ def test_statistics_are_there_with_a_schema_and_absent_without(alice: ApifyClien
 
     assert not plain.get_statistics().field_statistics
     assert found == {"price": {"min": 59, "max": 89, "nullCount": 1, "emptyCount": 1}}
+
+
+def test_items_against_the_schema_are_refused_and_told(alice: ApifyClient) -> None:
+    fields = {"type": "object", "properties": {"price": {"type": "number"}}, "required": ["price"]}
+    schema = {"actorSpecification": 1, "fields": fields, "views": {}}
+    dataset = alice.dataset(alice.datasets().get_or_create(schema=schema).id)
+
+    with pytest.raises(InvalidRequestError, match="Schema validation failed") as refused:
+        dataset.push_items([{"price": 1}, {"price": "dear"}, {}])
+
+    assert refused.value.type == "schema-validation-error"
+    wrong = refused.value.data["invalidItems"]
+    assert [item["itemPosition"] for item in wrong] == [1, 2]
+    first = wrong[0]["validationErrors"][0]
+    assert (first["keyword"], first["instancePath"]) == ("type", "/price")
+    assert wrong[1]["validationErrors"][0]["keyword"] == "required"
+    assert dataset.list_items().total == 0
 
 
 def test_a_view_of_the_schema_shapes_items(alice: ApifyClient) -> None:
@@ -263,12 +280,20 @@ def test_a_public_url_opens_the_items_without_a_token(catalogue: DatasetClient) 
     assert _refusal(signed[:-3] + "AAA") == (401, "token-not-provided")
 
 
-def test_the_public_url_in_the_dataset_itself_opens(catalogue: DatasetClient) -> None:
-    found = catalogue.get()
+def test_the_public_url_in_a_dataset_opens_it_however_it_was_come_by(alice: ApifyClient) -> None:
+    made = alice.datasets().get_or_create()
+    dataset = alice.dataset(made.id)
+    dataset.push_items({"n": 1})
+
+    opened = dataset.update(general_access="ANYONE_WITH_ID_CAN_READ")
+    closed = dataset.update(general_access="RESTRICTED")
+    found = dataset.get()
 
     assert found is not None
-    with urlopen(str(found.items_public_url)) as response:
-        assert json.load(response) == CATALOGUE
+    assert "signature" not in str(opened.items_public_url)
+    for seen in (made, closed, found):
+        with urlopen(str(seen.items_public_url)) as response:
+            assert json.load(response) == [{"n": 1}]
 
 
 def test_a_signature_opens_items_for_a_client_without_a_token(
