@@ -6,7 +6,6 @@ transaction that names it: whenever a crash comes, each blob has a row or is lis
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -18,16 +17,17 @@ import msgspec
 from storectl.engine.blobs import Blobs, new_blob
 from storectl.engine.db import Db, Tx, statements
 from storectl.engine.storage import Keeper, Reads, StorageRow, check_window, common
-from storectl.errors import (
-    InvalidInput,
-    Local,
-    NotFound,
-    TooLarge,
-    Unavailable,
-    UnsupportedEncoding,
-)
+from storectl.errors import InvalidInput, Local, NotFound, Unavailable
 from storectl.model import rules
-from storectl.model.kvs import Key, KeysPage, KeysQuery, KeyValueStore, Record
+from storectl.model.kvs import (
+    Key,
+    KeysPage,
+    KeysQuery,
+    KeyValueStore,
+    Record,
+    counted,
+    no_record,
+)
 from storectl.model.token import User
 
 INLINE_BYTES = 128 * 1024
@@ -43,12 +43,8 @@ GRACE_SECS = 3600
 COLLECT_SECS = 60.0
 COLLECT_BLOBS = 1000
 
-ENCODINGS = ("br", "deflate", "gzip")
-
 # Below and above every character that a key may have.
 _BELOW, _ABOVE = " ", "\x7f"
-_WORD = r"[\w!#$%&'*+.^`|~-]+"
-_CONTENT_TYPE = re.compile(rf"{_WORD}/{_WORD}[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?", re.ASCII)
 
 
 class KeyValueStores(Keeper[KeyValueStore]):
@@ -98,10 +94,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
         if rules.now_ms() - accessed_at > rules.TOUCH_SECS * 1000:
             self.touch(self.find(id))
         if content_type is None:
-            raise NotFound(
-                f"Key-value store '{ref}' has no record '{key}'",
-                hint=f"storectl kvs keys {ref.removeprefix('~')}",
-            )
+            raise no_record(ref, key)
         found = Record(
             key=key, content_type=content_type, content_encoding=content_encoding, size=size
         )
@@ -120,8 +113,8 @@ class KeyValueStores(Keeper[KeyValueStore]):
 
     def put(self, ref: str, record: Record) -> None:
         key = rules.check_key(record.key)
-        encoding = check_encoding(record.content_encoding)
-        content_type = check_content_type(record.content_type)
+        encoding = rules.check_encoding(record.content_encoding)
+        content_type = rules.check_content_type(record.content_type)
         id = self.find(ref).id if "~" in ref else ref
         upload = Upload(record)
         body, blob = upload.whole(INLINE_BYTES), None
@@ -217,18 +210,14 @@ class KeyValueStores(Keeper[KeyValueStore]):
 
 
 class Upload:
-    """A body on its way in: counted, hashed, held to its announced size and to the limit.
-
-    size and digest are those of the blocks so far.
-    """
+    """A body on its way in. size and digest are those of the blocks so far."""
 
     def __init__(self, record: Record) -> None:
         self.key = record.key
         self.size = 0
-        self._record = record
         self._hash = sha256()
         self._held: list[bytes] = []
-        self._coming = self._count()
+        self._coming = self._count(record)
 
     @property
     def digest(self) -> bytes:
@@ -245,27 +234,11 @@ class Upload:
     def __iter__(self) -> Iterator[bytes]:
         return chain(self._held, self._coming)
 
-    def _count(self) -> Iterator[bytes]:
-        announced = self._record.size
-        if announced is not None and announced > rules.MAX_RECORD_BYTES:
-            raise self._too_large()
-        for block in self._record.body:
+    def _count(self, record: Record) -> Iterator[bytes]:
+        for block in counted(record):
             self.size += len(block)
-            if self.size > rules.MAX_RECORD_BYTES:
-                raise self._too_large()
             self._hash.update(block)
             yield block
-        if announced not in (None, self.size):
-            raise InvalidInput(
-                f"Body of record '{self.key}' has {self.size} bytes, {announced} were announced",
-                type="invalid-input",
-            )
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(
-            f"Record '{self.key}' is larger than {rules.MAX_RECORD_BYTES} bytes",
-            type="record-too-large",
-        )
 
 
 def collect(db: Db, blobs: Blobs) -> int:
@@ -282,39 +255,29 @@ def collect(db: Db, blobs: Blobs) -> int:
     return len(due)
 
 
-def check_encoding(encoding: str | None) -> str | None:
-    """The encoding as it is kept; identity is None."""
-    name = (encoding or "identity").strip().lower()
-    if name in ENCODINGS:
-        return name
-    if name != "identity":
-        raise UnsupportedEncoding(f'Content-Encoding "{encoding}" is not supported.')
-    return None
+def check_schema(schema: object) -> None:
+    """Refuse collections that are not found by exactly one of key and keyPrefix.
 
-
-def check_content_type(content_type: str) -> str:
-    """The content type, or InvalidInput if it could not stand in a header."""
-    found = content_type.strip()
-    if _CONTENT_TYPE.fullmatch(found):
-        return found
-    raise InvalidInput(
-        f"Content type {content_type[:80]!r} is not of the form type/subtype",
-        type="invalid-content-type-header",
-    )
-
-
-def check_schema(schema: dict[str, Any] | None) -> None:
-    """Refuse collections that are not found by exactly one of key and keyPrefix."""
-    collections = (schema or {}).get("collections", {})
+    Source: Apify, "Key-value store schema specification".
+    """
+    if schema is None:
+        return
+    collections = schema.get("collections", {}) if isinstance(schema, dict) else None
     if not isinstance(collections, dict):
-        raise InvalidInput("schema.collections must be an object", type="store-schema-invalid")
+        raise _bad_schema("schema and its collections must be JSON objects")
     for name, collection in collections.items():
-        which = {"key", "keyPrefix"} & set(collection if isinstance(collection, dict) else ())
-        if len(which) != 1 or not isinstance(collection[which.pop()], str):
-            raise InvalidInput(
-                f"Collection '{name}' must have either a key or a keyPrefix",
-                type="store-schema-invalid",
-            )
+        if not isinstance(collection, dict):
+            raise _bad_schema(f"Collection '{name}' must be a JSON object")
+        which = [collection[at] for at in ("key", "keyPrefix") if at in collection]
+        if len(which) != 1 or not isinstance(which[0], str):
+            raise _bad_schema(f"Collection '{name}' must have either a key or a keyPrefix")
+        types = collection.get("contentTypes", [])
+        if not (isinstance(types, list) and all(isinstance(each, str) for each in types)):
+            raise _bad_schema(f"contentTypes of collection '{name}' must be an array of texts")
+
+
+def _bad_schema(what: str) -> InvalidInput:
+    return InvalidInput(what, type="store-schema-invalid")
 
 
 def _collections(schema: str | None) -> dict[str, dict[str, Any]]:

@@ -6,22 +6,10 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from storectl.errors import InvalidInput, UnsupportedEncoding
+from storectl.errors import InvalidInput
+from storectl.model.rules import check_encoding
 
-ENCODINGS = ("br", "gzip", "deflate")
 BLOCK_BYTES = 256 * 1024
-
-
-def check_encoding(encoding: str | None) -> str | None:
-    """One of ENCODINGS, or None for identity and no encoding."""
-    name = (encoding or "").strip().lower()
-    if name in ("", "identity"):
-        return None
-    if name == "x-gzip":
-        return "gzip"
-    if name not in ENCODINGS:
-        raise UnsupportedEncoding(f'Content-Encoding "{encoding}" is not supported.')
-    return name
 
 
 def decoded(
@@ -99,12 +87,14 @@ def _br(blocks: Iterable[bytes]) -> Iterator[bytes]:
     try:
         for block in blocks:
             started = started or bool(block)
-            out = machine.process(block, output_buffer_limit=BLOCK_BYTES)
+            # It holds back output also when it could take more input; and gives up to
+            # twice the limit.
+            out = machine.process(block, output_buffer_limit=BLOCK_BYTES // 2)
             while out:
                 yield out
-                if machine.can_accept_more_data():
+                if machine.is_finished():
                     break
-                out = machine.process(b"", output_buffer_limit=BLOCK_BYTES)
+                out = machine.process(b"", output_buffer_limit=BLOCK_BYTES // 2)
     except brotli.error as error:
         raise _broken("br", error) from None
     if started and not machine.is_finished():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
+from storectl.errors import InvalidInput, NotFound, TooLarge
 from storectl.model.endpoint import Endpoint
-from storectl.model.rules import MAX_KEYS
+from storectl.model.rules import MAX_KEYS, MAX_RECORD_BYTES
 from storectl.model.storage import Storage, Storages
 
 
@@ -78,6 +79,49 @@ class KeyValueStores(Storages[KeyValueStore], Protocol):
     def remove(self, ref: str, key: str) -> None:
         """Delete a record. A key that is not there is no failure."""
         ...
+
+
+def counted(record: Record) -> Iterator[bytes]:
+    """The body of a record that is put, held to the size it announces and to the limit.
+
+    The last block comes only once the size is right: a sender that breaks off leaves
+    no short record, whoever counts bytes on the way.
+    """
+    announced = record.size
+    if announced is not None and announced > MAX_RECORD_BYTES:
+        raise _too_large(record.key)
+    size = 0
+    held = b""
+    for block in record.body:
+        size += len(block)
+        if size > MAX_RECORD_BYTES:
+            raise _too_large(record.key)
+        if announced is not None and size > announced:
+            break
+        if held:
+            yield held
+        held = block
+    if announced is not None and size != announced:
+        raise InvalidInput(
+            f"Body of record '{record.key}' does not have the {announced} bytes it announced",
+            type="invalid-input",
+        )
+    if held:
+        yield held
+
+
+def no_record(ref: str, key: str) -> NotFound:
+    """The failure of a key that is not in a store."""
+    name = ref.removeprefix("~")
+    return NotFound(
+        f"Key-value store '{name}' has no record '{key}'", hint=f"storectl kvs keys {name}"
+    )
+
+
+def _too_large(key: str) -> TooLarge:
+    return TooLarge(
+        f"Record '{key}' is larger than {MAX_RECORD_BYTES} bytes", type="record-too-large"
+    )
 
 
 LIST = Endpoint("GET", "/v2/key-value-stores", "kvs", "own")

@@ -14,7 +14,7 @@ import time
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime, timezone
 
-from storectl.errors import InvalidInput
+from storectl.errors import InvalidInput, UnsupportedEncoding
 
 MAX_PAYLOAD_BYTES = 9_437_184
 MAX_RECORD_BYTES = 10 * 1024**3
@@ -36,6 +36,9 @@ RETENTION_SECS = 7 * 24 * 3600
 TOUCH_SECS = 3600
 """A read moves the last access at most this often, so that reads stay reads."""
 
+ENCODINGS = ("br", "gzip", "deflate")
+"""How bodies may be packed, as Content-Encoding names it."""
+
 GENERAL_ACCESS = (
     "FOLLOW_USER_SETTING",
     "RESTRICTED",
@@ -48,6 +51,8 @@ _ID = re.compile(r"[a-zA-Z0-9]{17}")
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 _USERNAME = re.compile(r"[a-zA-Z0-9_.-]{3,30}")
 _KEY = re.compile(r"[a-zA-Z0-9!\-_.'()]{1,256}")
+_WORD = r"[\w!#$%&'*+.^`|~-]+"
+_CONTENT_TYPE = re.compile(rf"{_WORD}/{_WORD}[ \t]*(?:;[\t\x20-\x7e]*)?", re.ASCII)
 _TOKEN = re.compile(r"storectl_[0-9A-Za-z]{36}")
 
 
@@ -100,6 +105,29 @@ def check_key(key: str) -> str:
     raise InvalidInput(
         f"Record key {key[:80]!r} {why}; use letters, digits and !-_.'()",
         type="invalid-record-key",
+    )
+
+
+def check_encoding(encoding: str | None) -> str | None:
+    """One of ENCODINGS, or None for identity and no encoding."""
+    name = (encoding or "").strip().lower()
+    if name in ("", "identity"):
+        return None
+    if name == "x-gzip":
+        return "gzip"
+    if name not in ENCODINGS:
+        raise UnsupportedEncoding(f'Content-Encoding "{encoding}" is not supported.')
+    return name
+
+
+def check_content_type(content_type: str) -> str:
+    """The type of a record, in printable ASCII: it will stand in a header."""
+    found = content_type.strip()
+    if _CONTENT_TYPE.fullmatch(found) and len(found) <= 1000:
+        return found
+    raise InvalidInput(
+        f"Content type {content_type[:80]!r} is not of the form type/subtype",
+        type="invalid-content-type-header",
     )
 
 
