@@ -21,6 +21,7 @@ from storectl.server.settings import Settings
 JSON = "application/json; charset=utf-8"
 GATHER_BYTES = 1024 * 1024
 READ_BYTES = 256 * 1024
+DRAIN_BYTES = 64 * 1024 * 1024
 _FLAGS = {"1": True, "true": True, "0": False, "false": False, "": True}
 _encode = msgspec.json.Encoder().encode
 
@@ -190,6 +191,18 @@ def failed(error: StorectlError) -> Answer:
     if error.retry_after_secs is not None:
         headers.append(("Retry-After", str(max(1, round(error.retry_after_secs)))))
     return Answer(error.status, headers, _encode({"error": told}))
+
+
+def drain(environ: Mapping[str, Any]) -> None:
+    """Read what is left of a refused body, up to 64 MiB.
+
+    Else the connection is reset, and a sender who is still busy never hears why.
+    """
+    if not (environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")):
+        return
+    read, left = environ["wsgi.input"].read, DRAIN_BYTES
+    while left > 0 and (block := read(READ_BYTES)):
+        left -= len(block)
 
 
 def streamed(
