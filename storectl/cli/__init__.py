@@ -34,7 +34,9 @@ COMMANDS: dict[str, Entry] = {
     ),
     "login": Entry("login", "Check a token and keep it for a profile.", command="login"),
     "logout": Entry("login", "Forget the stored token of a profile.", command="logout"),
-    "whoami": Entry("login", "Say whose storages the next command will see, where, and why.", command="whoami"),
+    "whoami": Entry(
+        "login", "Say whose storages the next command will see, where, and why.", command="whoami"
+    ),
     "profile": Entry("profile", "Profiles: servers and accounts, by name."),
     "config": Entry("profile", "Settings of config.toml: path, get, set.", app="config_app"),
     "doctor": Entry("doctor", "Check this installation and its connection.", command="doctor"),

@@ -232,6 +232,10 @@ def push(
         Literal["auto", "json", "jsonl", "csv"],
         _option("--format", "-f", metavar="FORMAT", help="auto, json, jsonl or csv."),
     ] = "auto",
+    typed: Annotated[
+        bool, typer.Option("--typed", help="Cells of csv that look like numbers are numbers.")
+    ] = False,
+    delimiter: Annotated[str | None, _option(metavar="CHAR", help="Between cells of csv.")] = None,
     create: Annotated[
         bool, typer.Option("--create", help="Create the dataset if there is none of that name.")
     ] = False,
@@ -250,7 +254,10 @@ def push(
       storectl dataset push prices items.jsonl
       curl -s https://example.com/items.json | storectl dataset push prices --create
     """
-    sources = _sources(files or [], format)
+    sources = [
+        source._replace(format=format, typed=typed, delimiter=delimiter)
+        for source in _sources(files or [])
+    ]
     remedy = "the same with --create, if it is to be made"
     store, opened = ctx.obj.open(ref, "dataset", remedy=remedy)
     if create:
@@ -279,7 +286,7 @@ def push(
         raise InvalidInput(f"no item of {names} could be stored")
 
 
-def _sources(files: list[str], format: str) -> list[Source]:
+def _sources(files: list[str]) -> list[Source]:
     """What to read. Every file is looked at before anything is sent."""
     if not files:
         if sys.stdin.isatty():
@@ -290,7 +297,7 @@ def _sources(files: list[str], format: str) -> list[Source]:
     sources = []
     for name in files:
         if name == "-":
-            sources.append(Source("stdin", _stdin, format))
+            sources.append(Source("stdin", _stdin))
             continue
         path = Path(name)
         if not path.exists():
@@ -305,16 +312,16 @@ def _sources(files: list[str], format: str) -> list[Source]:
                 f"{name} is a folder", hint=f"storectl dataset push REF {name}/*.jsonl"
             )
         size = path.stat().st_size if path.is_file() else None
-        sources.append(Source(name, partial(_open, path), format, size))
+        sources.append(Source(name, partial(_open, path), size=size))
     return sources
 
 
 def _open(path: Path) -> BinaryIO:
-    return path.open("rb", buffering=transfer.PEEK_BYTES)
+    return path.open("rb")
 
 
 def _stdin() -> BinaryIO:
-    return open(0, "rb", buffering=transfer.PEEK_BYTES, closefd=False)
+    return open(0, "rb", closefd=False)
 
 
 def _get_or_create(datasets: Datasets, ref: str) -> str:

@@ -225,7 +225,8 @@ class Output:
             chosen = {name: row.get(name) for name in names} if names else row
             write(("," if count > 1 else lead) + _encoded(chosen))
         total, truncated = tail() if tail else (count, False)
-        write(f'{"" if count else lead}],"total":{_encoded(total)},"truncated":{_encoded(truncated)}}}\n')
+        end = _encoded({"total": total, "truncated": truncated})
+        write(f"{'' if count else lead}],{end[1:]}\n")
 
     def _flat(self, columns: list[Column], rows: Iterable[Row], empty: str) -> None:
         count = 0
@@ -244,9 +245,15 @@ class Output:
             write = staticmethod(self._writer())
 
         writer = csv.writer(Sink, lineterminator="\n")
-        writer.writerow([column.field for column in columns])
+        titles = [column.field for column in columns]
+        head = True  # not before there is a row: stdout stays empty of a failure
         for row in rows:
+            if head:
+                writer.writerow(titles)
+                head = False
             writer.writerow([exact(pick(row, column.field)) for column in columns])
+        if head:
+            writer.writerow(titles)
 
     def _writer(self) -> Callable[[str], object]:
         if not self.on_terminal:

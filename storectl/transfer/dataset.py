@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import msgspec
 
 from storectl.errors import InvalidInput, Local, Network
-from storectl.formats import Options, write
+from storectl.formats import Options, detect, read, write
 from storectl.formats.batch import Batch
 from storectl.model import rules
 from storectl.model.dataset import Datasets, ItemsPage, ItemsQuery
@@ -23,22 +23,62 @@ from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
 BATCH_BYTES = 4 * 1024 * 1024
 """Of one call: large enough that its round trip does not count, less than half of the limit."""
 
-SUFFIXES = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
-"""Formats that can be pushed, by the ends of file names."""
+HEAD_BYTES = 256 * 1024
+"""What is looked at, at most, to tell the format of an input."""
 
-PEEK_BYTES = 64 * 1024
+PAUSE_SECS = 0.5
+"""After so long without input, what has come is sent: a slow producer loses little."""
 
 
 class Source(NamedTuple):
     """One input of a push. open: called once, when its turn comes. size: bytes, if known.
 
     format: json, jsonl, csv, or auto, which looks at the name and the first bytes.
+    typed, delimiter: of csv; see formats.read.
     """
 
     name: str
     open: Callable[[], BinaryIO]
     format: str = "auto"
     size: int | None = None
+    typed: bool = False
+    delimiter: str | None = None
+
+
+class Input:
+    """A file or pipe whose reads are full, or end where the producer pauses."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.number = stream.fileno()
+        self.held = b""
+
+    def head(self) -> bytes:
+        """The first line, or what there is of it up to HEAD_BYTES, without taking it."""
+        while b"\n" not in self.held and len(self.held) < HEAD_BYTES:
+            more = os.read(self.number, HEAD_BYTES)
+            if not more:
+                break
+            self.held += more
+        return self.held
+
+    def read(self, size: int) -> bytes:
+        """At most size bytes; none at the end."""
+        parts = [self.held[:size]]
+        self.held = self.held[size:]
+        got = len(parts[0])
+        while got < size and not (got and self._pauses()):
+            more = os.read(self.number, size - got)
+            if not more:
+                break
+            parts.append(more)
+            got += len(more)
+        return b"".join(parts)
+
+    def _pauses(self) -> bool:
+        if os.name != "posix":  # select knows only sockets there
+            return False
+        ready, _, _ = select.select([self.number], [], [], PAUSE_SECS)
+        return not ready
 
 
 def push(datasets: Datasets, ref: str, sources: list[Source]) -> Iterator[Event]:
@@ -72,11 +112,20 @@ def _batches(source: Source, bad: list[Refused]) -> Iterator[Batch | None]:
     def on_bad(line: int, why: str) -> None:
         bad.append(Refused(f"{source.name}:{line}", why))
 
-    with source.open() as stream:
-        name = source.format if source.format != "auto" else guess(source.name, stream)
+    with source.open() as opened:
+        stream = Input(opened)
+        name = source.format
         try:
-            yield from import_module(f"storectl.formats.{name}").read(
-                stream, max_bytes=BATCH_BYTES, on_bad=on_bad
+            if name == "auto":
+                head = stream.head()
+                name = detect(source.name, head) if head.strip() else "jsonl"
+            yield from read(
+                name,
+                cast("BinaryIO", stream),
+                max_bytes=BATCH_BYTES,
+                on_bad=on_bad,
+                typed=source.typed,
+                delimiter=source.delimiter,
             )
         except InvalidInput as error:
             raise InvalidInput(f"{source.name}: {error.message}", hint=error.hint) from None
@@ -129,27 +178,6 @@ def _breaking_schema(error: InvalidInput) -> dict[int, str]:
         or "breaks the schema of the dataset"
         for one in told.invalid_items
     }
-
-
-def guess(name: str, stream: BinaryIO) -> str:
-    """The format of an input, by the end of its name, then by its first bytes."""
-    known = SUFFIXES.get(Path(name).suffix.lower())
-    if known:
-        return known
-    peek = getattr(stream, "peek", None)
-    start = peek(PEEK_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip() if peek else b"{"
-    if start[:1] == b"[":
-        return "json"
-    if start[:1] != b"{":
-        return "csv" if start else "jsonl"
-    line, newline, _ = start.partition(b"\n")
-    if not newline:
-        return "jsonl"
-    try:
-        msgspec.json.decode(line, type=msgspec.Raw)
-    except msgspec.DecodeError:
-        return "json"  # one object over several lines
-    return "jsonl"
 
 
 def checked(page: ItemsPage, query: ItemsQuery) -> Iterator[bytes]:

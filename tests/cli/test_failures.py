@@ -86,7 +86,9 @@ def commands() -> Iterator[str]:
             yield name
             continue
         group = getattr(import_module(f"storectl.cli.{entry.module}"), entry.app).group()
-        yield from (f"{name} {verb}" for verb, command in group.commands.items() if not command.hidden)
+        yield from (
+            f"{name} {verb}" for verb, command in group.commands.items() if not command.hidden
+        )
 
 
 def test_this_table_knows_every_command() -> None:
@@ -237,7 +239,9 @@ def test_an_open_and_silent_stdin_is_left_alone(cli: Cli, file: Path, name: str)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["dataset ls", "dataset info", "kvs keys", "queue requests", "token ls", "help"])
+@pytest.mark.parametrize(
+    "name", ["dataset ls", "dataset info", "kvs keys", "queue requests", "token ls", "help"]
+)
 def test_a_closed_stdout_is_told(cli: Cli, file: Path, name: str) -> None:
     for noun, storage in (("dataset", "prices"), ("kvs", "files"), ("queue", "urls")):
         cli(noun, "create", storage)

@@ -81,7 +81,9 @@ def test_dry_run_is_refused_where_it_means_nothing(here: Here) -> None:
     assert "storectl dataset ls has no --dry-run" in done.err
 
 
-@pytest.mark.parametrize("args", [["-n", "dataset", "rm", "prices"], ["dataset", "rm", "prices", "-n"]])
+@pytest.mark.parametrize(
+    "args", [["-n", "dataset", "rm", "prices"], ["dataset", "rm", "prices", "-n"]]
+)
 def test_dry_run_is_obeyed_wherever_it_stands(here: Here, args: list[str]) -> None:
     done = here(*args)
 

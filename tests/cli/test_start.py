@@ -22,7 +22,11 @@ WATCH = (
 def modules_of(cli: Cli, *args: str) -> set[str]:
     """The modules that a command loads beyond those of a bare interpreter."""
     run = subprocess.run(
-        [sys.executable, "-c", WATCH, *args], env=cli.env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", WATCH, *args],
+        env=cli.env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return set(run.stderr.split())
 

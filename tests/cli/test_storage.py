@@ -114,7 +114,9 @@ def test_an_empty_listing_is_empty(here: Here, noun: str) -> None:
     assert here(noun, "ls", "--csv").out.startswith("id,name,")
 
 
-def test_rename_checks_the_new_name_first_and_prints_the_new_reference(here: Here, noun: str) -> None:
+def test_rename_checks_the_new_name_first_and_prints_the_new_reference(
+    here: Here, noun: str
+) -> None:
     id = here(noun, "create", "old").out.strip()
 
     bad = here(noun, "rename", "old", "a b")
@@ -201,7 +203,9 @@ def test_info_off_a_terminal_is_pairs(here: Here, noun: str) -> None:
     assert (pairs["id"], pairs["name"], pairs["username"]) == (id, "a", "local")
 
 
-def test_what_is_not_there_is_named_with_its_place_and_what_is_similar(here: Here, noun: str) -> None:
+def test_what_is_not_there_is_named_with_its_place_and_what_is_similar(
+    here: Here, noun: str
+) -> None:
     here(noun, "create", "prices")
 
     done = here(noun, "info", "price")
@@ -221,9 +225,7 @@ def test_a_signing_key_is_never_shown(here: Here, noun: str) -> None:
         assert "urlSigningSecretKey" not in here(noun, "ls", form).out
 
 
-def test_sort_by_items_counts_where_the_noun_counts(
-    here: Here, noun: str, tmp_path: Path
-) -> None:
+def test_sort_by_items_counts_where_the_noun_counts(here: Here, noun: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
         here(noun, "create", name)
     if noun == "dataset":

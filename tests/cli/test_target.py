@@ -25,9 +25,7 @@ def chooser(
     default: str | None = None,
     **profiles: Profile,
 ) -> Chooser:
-    config = Config(
-        default_profile=default, profiles={"prod": PROD, "local": LOCAL} | profiles
-    )
+    config = Config(default_profile=default, profiles={"prod": PROD, "local": LOCAL} | profiles)
     return Chooser(flags or {}, environ or {}, config, lambda: STORED, lambda: Path("/built-in"))
 
 
@@ -116,7 +114,9 @@ def test_a_url_of_an_unknown_server_is_refused() -> None:
         chooser().origin("https://evil.example")
 
 
-@pytest.mark.parametrize("url", ["http://data.example", "http://127.evil.example", "http://10.0.0.1"])
+@pytest.mark.parametrize(
+    "url", ["http://data.example", "http://127.evil.example", "http://10.0.0.1"]
+)
 def test_http_beyond_this_machine_needs_a_profile_that_allows_it(url: str) -> None:
     with pytest.raises(InvalidInput, match="is not encrypted"):
         chooser({"server": url}).choose()
