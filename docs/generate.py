@@ -28,8 +28,7 @@ def main(*words: str) -> int:
 
 def wanted() -> dict[Path, str]:
     """What the generated files should hold."""
-    found = {ROOT / "docs/commands.md": reference()}
-    return found
+    return {ROOT / "docs/commands.md": reference()}
 
 
 def reference() -> str:

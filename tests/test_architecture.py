@@ -61,8 +61,8 @@ def wrongs(path: Path) -> list[str]:
     for line, name in imports(path):
         head, *rest = name.split(".")
         where = f"{inside}:{line}: {floor}/ may not import"
-        if head == "storectl" and rest and (ROOT / rest[0]).exists() | (ROOT / f"{rest[0]}.py").exists():
-            below = rest[0]
+        below = rest[0] if rest else ""
+        if head == "storectl" and ((ROOT / below).exists() or (ROOT / f"{below}.py").exists()):
             if below != floor and below not in MAY[floor]:
                 found.append(f"{where} {below}/")
             elif below in KEEPERS and floor == "cli" and str(inside) not in KEEPERS[below]:

@@ -111,11 +111,9 @@ class Http:
         method = endpoint.method
         address = self.server + endpoint.url(**parts, **(places or {}))
         sent = dict(headers or {})
-        body: Any = content
-        if json is not None:
-            body = msgspec.json.encode(json)
-        if body is not None and json is not None or (content is not None and not headers):
-            sent.setdefault("Content-Type", "application/json")
+        body: Any = content if json is None else msgspec.json.encode(json)
+        if body is not None and not headers:
+            sent["Content-Type"] = "application/json"
         if key is not None:
             sent["Idempotency-Key"] = key
         if repeatable is None:
@@ -149,9 +147,7 @@ class Http:
         try:
             response = self._client.send(request, stream=True)
             response = self._redirected(response)
-            if response.status_code >= 300:
-                response.read()
-            elif not stream:
+            if response.status_code >= 300 or not stream:
                 response.read()
         except httpx.HTTPError as error:
             self._log(f"{request.method} {request.url} {type(error).__name__}")

@@ -65,8 +65,8 @@ class Keeper(Generic[Kind]):
             self.http.send(self.DELETE, ref=ref)
 
 
-class known_as:  # noqa: N801  # reads as a statement
-    """Names the storage in a 404 of the server, which does not."""
+class known_as:
+    """Names the storage in a 404 of the server, which does not: `with known_as(noun, ref)`."""
 
     def __init__(self, noun: str, ref: str) -> None:
         self.noun, self.ref = noun, ref

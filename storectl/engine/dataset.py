@@ -197,7 +197,7 @@ class Datasets(Keeper[Dataset]):
         rows = self.db.all(self.sql["raw_bytes"], no=no, at=start, last=stop - 1)
         if not rows or rows[0][0] != start or rows[-1][0] + rows[-1][1] != stop:
             return None
-        return sum(row[2] for row in rows)
+        return sum(int(row[2]) for row in rows)
 
 
 _PACKED = ("count", "raw_bytes", "codec", "crc", "ends", "body")

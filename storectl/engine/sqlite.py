@@ -208,7 +208,7 @@ class SqliteDb:
         """Bring the schema up to date; refuse a file that is not ours or newer than we are."""
         one = self._writer.pragma
         found, version = one("application_id"), one("user_version")
-        tables = self._writer.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        ((tables,),) = self._writer.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         if found != APPLICATION_ID and (tables or found):
             raise Local(
                 f"{self.path} is a database of another program",

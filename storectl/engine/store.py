@@ -52,6 +52,12 @@ class View:
 
         return Queues(self._db, self._user, self._reads)
 
+    def keeper(self, noun: str) -> Datasets | KeyValueStores | Queues:
+        """The keeper of a noun by its name."""
+        if noun == "dataset":
+            return self.datasets
+        return self.kvs if noun == "kvs" else self.queues
+
     @cached_property
     def tokens(self) -> Tokens:
         return Tokens(self._db, self._user, administrator=self._administrator)
@@ -95,12 +101,7 @@ class EngineStore(View):
         parsed = Ref.parse(ref)
         id = parsed.id
         if id is None:
-            keeper = {
-                "dataset": self.acting(user).datasets,
-                "kvs": self.acting(user).kvs,
-                "queue": self.acting(user).queues,
-            }[noun]
-            id = keeper.find(ref).id
+            id = self.acting(user).keeper(noun).find(ref).id
         row = self._db.one(self._sql["place"], id=id, noun=noun)
         if row is None:
             raise NotFound.of(noun, ref)

@@ -7,6 +7,9 @@ from storectl.errors import Conflict, InvalidInput, Local, NotFound
 from storectl.model import rules
 from storectl.model.token import Token, User
 
+Many = list[Token]
+"""Spelled out here, since a keeper has a method `list`."""
+
 USED_MS = 3_600_000
 """The last use of a token is kept to the hour."""
 
@@ -109,7 +112,7 @@ class Tokens:
             raise InvalidInput(f"User '{username}' is not yours to make tokens for")
         return make_user(self.db, username)
 
-    def _of(self, user_id: str | None) -> list[Token]:
+    def _of(self, user_id: str | None) -> Many:
         return [
             Token(
                 id=row[0],

@@ -13,9 +13,17 @@ from storectl.model.token import User
 from storectl.server.wire import Answer, Call, data
 
 FEATURES = (
-    "ACTORS STORAGE SCHEDULER PROXY PROXY_EXTERNAL_ACCESS PROXY_RESIDENTIAL PROXY_SERPS "
-    "WEBHOOKS ACTORS_PUBLIC_ALL ACTORS_PUBLIC_DEVELOPER"
-).split()
+    "ACTORS",
+    "STORAGE",
+    "SCHEDULER",
+    "PROXY",
+    "PROXY_EXTERNAL_ACCESS",
+    "PROXY_RESIDENTIAL",
+    "PROXY_SERPS",
+    "WEBHOOKS",
+    "ACTORS_PUBLIC_ALL",
+    "ACTORS_PUBLIC_DEVELOPER",
+)
 EXTENSIONS = ["idempotency-key", "tokens"]
 
 

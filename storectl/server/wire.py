@@ -139,7 +139,7 @@ class Call(NamedTuple):
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object; no body is an empty one."""
-        found = self.json(empty={})
+        found: Any = self.json(empty={})
         if not isinstance(found, dict):
             raise InvalidInput("POST data must be a JSON object", type="invalid-request")
         return found
@@ -230,7 +230,7 @@ def streamed(
             break
     else:
         return Answer(status, headers, b"".join(head))
-    rest = chain(head, source)
+    rest: Iterator[bytes] = chain(head, source)
     if length is None and not self_closing:
         length, rest = _spooled(rest)
     if length is not None:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from storectl.errors import InvalidInput, NotFound
-from storectl.model.dataset import Datasets, ItemsQuery
+from storectl.model.dataset import Datasets, ItemsPage, ItemsQuery
 from storectl.model.items import Item, Items
 from storectl.model.page import walk
 from storectl.model.store import Store
@@ -18,13 +18,12 @@ def datasets(store: Store) -> Datasets:
     return store.datasets
 
 
+def objects(page: ItemsPage) -> list[Item]:
+    return Items.from_lines([line for block in page.lines for line in block.splitlines()]).objects()
+
+
 def read(datasets: Datasets, ref: str, **query: object) -> list[Item]:
-    page = datasets.items(ref, ItemsQuery(**query))
-    return Items.from_lines([]).objects() + [
-        item
-        for block in page.lines
-        for item in Items(block, Items.from_lines([]).ends, 0).objects()
-    ]
+    return objects(datasets.items(ref, ItemsQuery(**query)))
 
 
 def text(datasets: Datasets, ref: str, **query: object) -> bytes:
@@ -106,8 +105,7 @@ def test_a_page_emptied_by_a_filter_is_not_the_end(datasets: Datasets) -> None:
 
     def fetch(offset: int) -> tuple[list[Item], int, int]:
         page = datasets.items("~gaps", ItemsQuery(offset=offset, limit=500, skip_empty=True))
-        rows = [i for block in page.lines for i in Items.from_json(b"[" + block[:-1].replace(b"\n", b",") + b"]").objects()]  # noqa: E501
-        return rows, page.scanned, page.total
+        return objects(page), page.scanned, page.total
 
     assert list(walk(fetch)) == [{"n": 1}]
 
@@ -132,7 +130,11 @@ SHAPES = [
     ({"unwind": ("l",)}, {"a": 1}, [{"a": 1}]),
     ({"unwind": ("l",)}, {"a": 1, "l": []}, [{"a": 1, "l": []}]),
     ({"unwind": ("l",), "fields": ("b",)}, {"a": 1, "l": [{"b": 1}]}, [{"b": 1}]),
-    ({"flatten": ("foo",)}, {"foo": {"bar": 1, "deep": {"x": 2}}}, [{"foo.bar": 1, "foo.deep.x": 2}]),
+    (
+        {"flatten": ("foo",)},
+        {"foo": {"bar": 1, "deep": {"x": 2}}},
+        [{"foo.bar": 1, "foo.deep.x": 2}],
+    ),
     ({"flatten": ("foo",), "fields": ("foo.bar",)}, {"foo": {"bar": 1, "b": 2}}, [{"foo.bar": 1}]),
     ({"skip_failed_pages": True}, {"errorInfo": {"m": 1}, "a": 1}, []),
     (

@@ -14,7 +14,7 @@ LEVELS = ("RESTRICTED", "ANYONE_WITH_ID_CAN_READ", "ANYONE_WITH_NAME_CAN_READ")
 
 # caller: level -> status of a read by ID, of a read by user~name
 READS = {
-    "owner": {level: (200, 200) for level in LEVELS},
+    "owner": dict.fromkeys(LEVELS, (200, 200)),
     "other user": {
         "RESTRICTED": (403, 403),
         "ANYONE_WITH_ID_CAN_READ": (200, 403),
@@ -25,8 +25,8 @@ READS = {
         "ANYONE_WITH_ID_CAN_READ": (200, 401),
         "ANYONE_WITH_NAME_CAN_READ": (200, 200),
     },
-    "bad token": {level: (401, 401) for level in LEVELS},
-    "signature": {level: (200, 200) for level in LEVELS},
+    "bad token": dict.fromkeys(LEVELS, (401, 401)),
+    "signature": dict.fromkeys(LEVELS, (200, 200)),
     "old signature": {
         "RESTRICTED": (401, 401),
         "ANYONE_WITH_ID_CAN_READ": (200, 401),

@@ -109,7 +109,7 @@ def test_a_list_has_the_envelope_of_the_api(api: httpx.Client, dataset: str) -> 
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=-1", "limit=x", "limit=1.5", "offset=-1", "desc=2", "desc=yes", "unnamed=no", "limit=٣"],
+    ["limit=-1", "limit=x", "limit=1.5", "limit=٣", "offset=-1", "desc=2", "unnamed=no"],
 )
 def test_a_bad_query_value_names_itself(api: httpx.Client, query: str) -> None:
     answer = api.get(f"/v2/datasets?{query}")
@@ -249,7 +249,8 @@ def test_a_bad_body_is_told_where(
 def test_an_update_knows_nothing_but_what_may_change(api: httpx.Client, dataset: str) -> None:
     before = api.get(f"/v2/datasets/{dataset}").json()["data"]
 
-    api.put(f"/v2/datasets/{dataset}", json={"id": "x", "userId": "y", "itemCount": 9, "title": "T"})
+    wishes = {"id": "x", "userId": "y", "itemCount": 9, "title": "T"}
+    api.put(f"/v2/datasets/{dataset}", json=wishes)
 
     after = api.get(f"/v2/datasets/{dataset}").json()["data"]
     changed = {key for key in before if before[key] != after[key]}
@@ -395,7 +396,7 @@ def test_the_account_is_told_in_the_fields_that_clients_insist_on(connect: Conne
     assert "availableProxyGroups" in me["plan"]
     assert set(public) == {"username", "profile"}
     assert error(connect(None).get("/v2/users/me")) == (401, "token-not-provided")
-    assert error(connect(None).get("/v2/users/nobody")) == (404, "user-not-found")
+    assert error(connect(None).get("/v2/users/nobody")) == (404, "record-not-found")
 
 
 def test_extensions_are_announced(connect: Connect) -> None:
