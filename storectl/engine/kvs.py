@@ -7,7 +7,7 @@ transaction that names it: whenever a crash comes, each blob has a row or is lis
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from itertools import chain
 from typing import Any
@@ -52,9 +52,17 @@ class KeyValueStores(Keeper[KeyValueStore]):
 
     noun = "kvs"
 
-    def __init__(self, db: Db, user: User | None, reads: Reads, blobs: Blobs) -> None:
+    def __init__(
+        self,
+        db: Db,
+        user: User | None,
+        reads: Reads,
+        blobs: Blobs,
+        clock: Callable[[], int] = rules.now_ms,
+    ) -> None:
         super().__init__(db, user, reads)
         self.blobs = blobs
+        self.clock = clock
         self._collected = 0.0
 
     def create(
@@ -91,7 +99,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
         if row is None:
             raise NotFound.of("kvs", ref)
         no, accessed_at, content_type, content_encoding, size, digest, blob, inline = row
-        if rules.now_ms() - accessed_at > rules.TOUCH_SECS * 1000:
+        if self.clock() - accessed_at > rules.TOUCH_SECS * 1000:
             self.touch(self.find(id))
         if content_type is None:
             raise no_record(ref, key)
@@ -129,7 +137,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
         }
 
         def keep(tx: Tx) -> None:
-            now = rules.now_ms()
+            now = self.clock()
             if blob is not None and tx.one(self.sql["strike"], blob=blob, now=now) is None:
                 raise Unavailable(f"Upload of record '{key}' took over {UPLOAD_SECS // 3600} h")
             no, old_size, old_blob = self._place(tx, id, key, content_type)
@@ -150,7 +158,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
             if removed is None:
                 return
             size, blob = removed
-            tx.all(self.sql["count_remove"], no=row.no, size=size, now=rules.now_ms())
+            tx.all(self.sql["count_remove"], no=row.no, size=size, now=self.clock())
             self._list(tx, blob, GRACE_SECS)
 
         self.db.write(work)
@@ -169,7 +177,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
         )
 
     def erase(self, tx: Tx, no: int) -> None:
-        tx.all(self.sql["list_all"], no=no, not_before=rules.now_ms() + GRACE_SECS * 1000)
+        tx.all(self.sql["list_all"], no=no, not_before=self.clock() + GRACE_SECS * 1000)
         tx.all(self.sql["erase"], no=no)
 
     def _place(self, tx: Tx, id: str, key: str, content_type: str) -> tuple[int, int, str | None]:
@@ -196,7 +204,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
     def _list(self, tx: Tx, blob: str | None, secs: int) -> None:
         """List a blob as garbage from then on."""
         if blob is not None:
-            tx.all(self.sql["list"], blob=blob, not_before=rules.now_ms() + secs * 1000)
+            tx.all(self.sql["list"], blob=blob, not_before=self.clock() + secs * 1000)
 
     def _collect(self) -> None:
         """Give disk space back now and then. The record is kept already, whatever happens."""
@@ -204,7 +212,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
             return
         self._collected = time.monotonic()
         try:
-            collect(self.db, self.blobs)
+            collect(self.db, self.blobs, now=self.clock())
         except (Local, Unavailable):
             return
 
@@ -241,13 +249,14 @@ class Upload:
             yield block
 
 
-def collect(db: Db, blobs: Blobs) -> int:
+def collect(db: Db, blobs: Blobs, *, now: int) -> int:
     """Delete blobs that no row names and nobody reads any more; how many there were.
 
-    Blob first, listing second: two at once, or one that is cut off, do no harm.
+    now: milliseconds. At most 1,000 a call. Blob first, listing second: two at once,
+    or one that is cut off, do no harm.
     """
     sql = statements("kvs", db.dialect)
-    due = db.all(sql["due"], now=rules.now_ms(), limit=COLLECT_BLOBS)
+    due = db.all(sql["due"], now=now, limit=COLLECT_BLOBS)
     for (blob,) in due:
         blobs.delete(blob)
     if due:

@@ -201,7 +201,7 @@ def test_a_store_that_is_not_there_is_not_found(kvs: KeyValueStores, ref: str) -
         lambda: put(kvs, "a", bytes(300_000), ref=ref),
         lambda: kvs.remove(ref, "a"),
     ):
-        with pytest.raises(NotFound, match="Key-value store '.*' was not found"):
+        with pytest.raises(NotFound, match=r"Key-value store '.*' was not found"):
             call()
 
 
