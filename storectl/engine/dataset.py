@@ -78,7 +78,13 @@ class Datasets(Keeper[Dataset]):
             check_items(row.schema, items)
         small = len(items.lines) < SMALL_BYTES
         rows = [packed(part, compress=not small) for part in items.split(CHUNK_BYTES)]
-        taken = {"no": no, "count": count, "clean": items.clean, "bytes": len(items.lines)}
+        taken = {
+            "no": no,
+            "count": count,
+            "clean": items.clean,
+            "bytes": len(items.lines),
+            "small": int(small),
+        }
 
         def work(tx: Tx) -> None:
             if idempotency_key is not None:
@@ -89,26 +95,15 @@ class Datasets(Keeper[Dataset]):
             if found is None:
                 raise NotFound.of("dataset", ref)
             first, tail_first, tail_rows, tail_bytes = found
+            full = tail_rows >= TAIL_ROWS or tail_bytes >= TAIL_BYTES
             if tail_rows and not small:
                 self._fold(tx, no, tail_first)
             at = first
             for chunk in rows:
                 tx.all(self.sql["append"], no=no, first=at, **chunk)
                 at += chunk["count"]
-            if small:
-                tail_first = tail_first if tail_rows else first
-                tail_rows += 1
-                tail_bytes += len(items.lines)
-                if tail_rows >= TAIL_ROWS or tail_bytes >= TAIL_BYTES:
-                    self._fold(tx, no, tail_first)
-                    tail_rows = tail_bytes = 0
-            elif tail_rows:
-                tail_rows = tail_bytes = 0
-            else:
-                return
-            tx.all(
-                self.sql["set_tail"], no=no, first=tail_first, rows=tail_rows, bytes=tail_bytes
-            )
+            if small and full:
+                self._fold(tx, no, tail_first)
 
         self.db.write(work)
 
@@ -155,6 +150,7 @@ class Datasets(Keeper[Dataset]):
         for part in Items.from_lines(lines).split(2 * CHUNK_BYTES):
             tx.all(self.sql["append"], no=no, first=first, **packed(part, compress=True))
             first += len(part)
+        tx.all(self.sql["no_tail"], no=no)
 
     def _forward(self, no: int, start: int, stop: int) -> Iterator[bytes]:
         at, limit = start, 1

@@ -1,7 +1,10 @@
 -- reserve --
--- Take the next :count positions in one step, so that two pushes never share one.
+-- Take the next :count positions in one step, so that two pushes never share one;
+-- a small push becomes a row of the tail.
 UPDATE storage
-SET item_count = item_count + :count, clean_count = clean_count + :clean,
+SET tail_first = CASE WHEN :small AND tail_rows = 0 THEN item_count ELSE tail_first END,
+    tail_rows = tail_rows + :small, tail_bytes = tail_bytes + :small * :bytes,
+    item_count = item_count + :count, clean_count = clean_count + :clean,
     bytes = bytes + :bytes, write_count = write_count + 1,
     modified_at = :now, accessed_at = :now
 WHERE no = :no
@@ -11,8 +14,8 @@ RETURNING item_count - :count, tail_first, tail_rows, tail_bytes;
 INSERT INTO chunk (storage_no, first, count, raw_bytes, codec, crc, ends, body)
 VALUES (:no, :first, :count, :raw_bytes, :codec, :crc, :ends, :body);
 
--- set_tail --
-UPDATE storage SET tail_first = :first, tail_rows = :rows, tail_bytes = :bytes WHERE no = :no;
+-- no_tail --
+UPDATE storage SET tail_rows = 0, tail_bytes = 0 WHERE no = :no;
 
 -- tail --
 SELECT codec, crc, body FROM chunk WHERE storage_no = :no AND first >= :first ORDER BY first;
