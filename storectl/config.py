@@ -164,7 +164,10 @@ def server_url(text: str) -> str:
     except ValueError:
         host = None
     if parts.scheme not in ("http", "https") or not host:
-        raise InvalidInput(f"server {text!r} is not an address such as https://api.apify.com")
+        raise InvalidInput(
+            f"server {text!r} is not an address",
+            hint="one such as https://api.apify.com or http://127.0.0.1:8010",
+        )
     if parts.username or parts.password:
         raise InvalidInput(
             "server address holds a user or password; leave it out",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
-from typer.core import TyperOption
+from typer.core import TyperArgument, TyperOption
 
 from storectl.cli import COMMANDS
 from storectl.cli.flags import GLOBAL
@@ -30,7 +30,7 @@ class Word(NamedTuple):
 
 
 class Place(NamedTuple):
-    """One command: the words before it, its own commands and its options."""
+    """One command: the words before it, the words it takes, and its options."""
 
     path: str
     commands: list[Word]
@@ -99,7 +99,7 @@ def places() -> list[Place]:
     found = [Place("", [Word(name, e.summary) for name, e in COMMANDS.items()], [])]
     for name in COMMANDS:
         found += _below(name, root.get_command(ctx, name))
-    return [place._replace(options=place.options + _globals()) for place in found]
+    return found
 
 
 def _below(path: str, command: Any) -> Iterator[Place]:
@@ -109,7 +109,13 @@ def _below(path: str, command: Any) -> Iterator[Place]:
         for name, verb in verbs.items():
             yield from _below(f"{path} {name}", verb)
     else:
-        yield Place(path, [], list(_options(command)))
+        yield Place(path, list(_arguments(command)), list(_options(command)))
+
+
+def _arguments(command: Command) -> Iterator[Word]:
+    for param in command.params:
+        if isinstance(param, TyperArgument):
+            yield from (Word(str(choice), "") for choice in getattr(param.type, "choices", ()))
 
 
 def _options(command: Command) -> Iterator[Word]:
@@ -118,8 +124,6 @@ def _options(command: Command) -> Iterator[Word]:
             choices = tuple(map(str, getattr(param.type, "choices", ())))
             for name in param.opts:
                 yield Word(name, _first(param.help), not param.is_flag, choices)
-    if command.name == "completion":
-        yield from (Word(shell, "") for shell in SHELLS)
 
 
 def _globals() -> list[Word]:
@@ -128,7 +132,6 @@ def _globals() -> list[Word]:
         for flag in GLOBAL
         if flag.name != "dry_run"
         for name in flag.opts
-        if name.startswith("--")
     ]
     return [*words, Word("--help", "Print help.")]
 
@@ -139,17 +142,19 @@ def _first(text: str | None) -> str:
 
 def _valued(found: list[Place]) -> list[str]:
     """Options that take the next word, of any command."""
-    return sorted({word.text for place in found for word in place.options if word.takes_value})
+    words = [word for place in found for word in place.options] + _globals()
+    return sorted({word.text for word in words if word.takes_value})
 
 
 def _choices(found: list[Place]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The values of options with choices, by path and option."""
-    return {
-        (place.path, word.text): word.choices
-        for place in found
-        for word in place.options
-        if word.choices
-    }
+    """The values of options with choices, by path and option; * for options of all commands."""
+    mine = {(p.path, w.text): w.choices for p in found for w in p.options if w.choices}
+    return mine | {("*", word.text): word.choices for word in _globals() if word.choices}
+
+
+def _pattern(path: str, option: str) -> str:
+    """A pattern of `case` for a path and an option."""
+    return f'*" {option}"' if path == "*" else f'"{path} {option}"'
 
 
 def _bash(found: list[Place]) -> str:
@@ -160,14 +165,15 @@ def _bash(found: list[Place]) -> str:
         for p in found
     )
     values = "\n".join(
-        f'        "{path} {option}") COMPREPLY=($(compgen -W "{" ".join(values)}" -- "$cur")); '
-        "return ;;"
+        f"        {_pattern(path, option)})"
+        f' COMPREPLY=($(compgen -W "{" ".join(values)}" -- "$cur")); return ;;'
         for (path, option), values in _choices(found).items()
     )
     return f"""# bash completion for storectl. Made by: storectl completion bash
 _storectl() {{
     local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}"
     local path="" next word words options i
+    local globals="{" ".join(w.text for w in _globals())}"
     for ((i = 1; i < COMP_CWORD; i++)); do
         word="${{COMP_WORDS[i]}}"
         case "$word" in
@@ -190,7 +196,7 @@ _storectl() {{
 {words}
     esac
     if [[ "$cur" == -* ]]; then
-        COMPREPLY=($(compgen -W "$options" -- "$cur"))
+        COMPREPLY=($(compgen -W "$options $globals" -- "$cur"))
     else
         COMPREPLY=($(compgen -W "$words" -- "$cur"))
     fi
@@ -211,7 +217,7 @@ def _zsh(found: list[Place]) -> str:
         for p in found
     )
     values = "\n".join(
-        f'        "{path} {option}") compadd -- {" ".join(values)}; return ;;'
+        f"        {_pattern(path, option)}) compadd -- {' '.join(values)}; return ;;"
         for (path, option), values in _choices(found).items()
     )
     paths = "|".join(f'"{place.path}"' for place in found if place.path)
@@ -219,7 +225,8 @@ def _zsh(found: list[Place]) -> str:
 # zsh completion for storectl. Made by: storectl completion zsh
 _storectl() {{
     local at="" next word i
-    local -a words_here options
+    local -a words_here options globals
+    globals=({" ".join(map(quoted, _globals()))})
     for ((i = 2; i < CURRENT; i++)); do
         word="${{words[i]}}"
         case "$word" in
@@ -242,6 +249,7 @@ _storectl() {{
 {cases}
     esac
     if [[ "$PREFIX" == -* ]]; then
+        options+=($globals)
         _describe -o option options
     elif (( ${{#words_here}} )); then
         _describe command words_here
@@ -257,20 +265,21 @@ def _fish(found: list[Place]) -> str:
     def quoted(text: str) -> str:
         return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
-    lines = []
+    def option(word: Word, at: str = "") -> str:
+        kind = "l" if word.text.startswith("--") else "s"
+        more = f" -x -a {quoted(' '.join(word.choices))}" if word.choices else ""
+        more = more or (" -r" if word.takes_value else "")
+        name = word.text.lstrip("-")
+        return f"complete -c storectl{at} -{kind} {name}{more} -d {quoted(word.help)}"
+
+    lines = [option(word) for word in _globals()]
     for place in found:
-        at = f"-n '__storectl_at {quoted_path(place.path)}'"
-        for word in place.commands:
-            lines.append(f"complete -c storectl {at} -f -a {word.text} -d {quoted(word.help)}")
-        for word in place.options:
-            if not word.text.startswith("-"):
-                lines.append(f"complete -c storectl {at} -f -a {word.text}")
-                continue
-            dashes = "l" if word.text.startswith("--") else "s"
-            more = f" -x -a {quoted(' '.join(word.choices))}" if word.choices else ""
-            more = more or (" -r" if word.takes_value else "")
-            name = word.text.lstrip("-")
-            lines.append(f"complete -c storectl {at} -{dashes} {name}{more} -d {quoted(word.help)}")
+        at = f" -n '__storectl_at {place.path}'"
+        lines += [
+            f"complete -c storectl{at} -f -a {word.text} -d {quoted(word.help)}"
+            for word in place.commands
+        ]
+        lines += [option(word, at) for word in place.options]
     paths = " ".join(quoted(place.path) for place in found if place.path)
     return f"""# fish completion for storectl. Made by: storectl completion fish
 function __storectl_at
@@ -296,11 +305,6 @@ end
 """
 
 
-def quoted_path(path: str) -> str:
-    """A path as arguments of __storectl_at."""
-    return path
-
-
 def _powershell(found: list[Place]) -> str:
     def quoted(text: str) -> str:
         return "'" + text.replace("'", "''") + "'"
@@ -320,6 +324,7 @@ Register-ArgumentCompleter -Native -CommandName storectl -ScriptBlock {{
     $places = @{{
 {rows}
     }}
+    $globals = [ordered]@{{ {table(_globals())} }}
     $valued = @({valued})
     $at = ''
     $skip = $false
@@ -334,8 +339,12 @@ Register-ArgumentCompleter -Native -CommandName storectl -ScriptBlock {{
         $at = $next
     }}
     $place = $places[$at]
-    $words = if ($wordToComplete.StartsWith('-')) {{ $place.options }} else {{ $place.commands }}
-    foreach ($entry in $words.GetEnumerator()) {{
+    $words = if ($wordToComplete.StartsWith('-')) {{
+        @($place.options.GetEnumerator()) + @($globals.GetEnumerator())
+    }} else {{
+        @($place.commands.GetEnumerator())
+    }}
+    foreach ($entry in $words) {{
         if ($entry.Key -like "$wordToComplete*") {{
             [System.Management.Automation.CompletionResult]::new(
                 $entry.Key, $entry.Key, 'ParameterValue', $entry.Value)

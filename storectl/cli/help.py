@@ -21,6 +21,14 @@ OTHER_VARIABLES = [
     ("TERM=dumb", "No colours."),
 ]
 
+OTHER_WORDS = {
+    "STORECTL_FORMAT": "json, jsonl, csv, tsv or quiet.",
+    "NO_COLOR": "If set, no colours.",
+    "CLICOLOR_FORCE": "If set, colours also off a terminal.",
+    "FORCE_COLOR": "If set, colours also off a terminal.",
+}
+"""What a variable says where it is not what its flag says."""
+
 REFERENCES = """A storage is named by
 
   WkzbQMuFYuamGv3YF        its ID: 17 letters and digits
@@ -84,7 +92,7 @@ def _exit_codes() -> str:
 
 
 def _environment() -> str:
-    rows = [(name, flag.help) for flag in GLOBAL for name in flag.env]
+    rows = [(name, OTHER_WORDS.get(name, flag.help)) for flag in GLOBAL for name in flag.env]
     return page.page(
         "VARIABLE=VALUE storectl COMMAND", ORDER, [("Variables", rows + OTHER_VARIABLES)]
     )

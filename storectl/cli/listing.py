@@ -36,7 +36,7 @@ class Noun(NamedTuple):
     def columns(self) -> list[Column]:
         """What `ls` shows."""
         return [
-            Column("id", "ID"),
+            Column("id", "ID", whole=True),
             Column("name", "NAME"),
             *self.counted,
             Column("size", "SIZE", "bytes"),

@@ -213,7 +213,8 @@ def _add_rm(app: App, noun: Noun) -> None:
 
         Examples:
           storectl {noun.key} rm prices
-          storectl {noun.key} ls --unnamed --older-than 30d -q | xargs storectl {noun.key} rm -y
+          storectl {noun.key} ls --unnamed --older-than 30d -q |
+            xargs storectl {noun.key} rm -y
         """,
     )
     def rm(

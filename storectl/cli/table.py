@@ -34,7 +34,11 @@ def lines(
         return
     titles = [column.title for column in columns]
     wanted = [max(map(cell_len, col)) for col in zip(titles, *sample, strict=True)]
-    widths = fit(wanted, [cell_len(t) for t in titles], width)
+    least = [
+        want if column.whole else min(want, max(cell_len(column.title), NARROWEST))
+        for column, want in zip(columns, wanted, strict=True)
+    ]
+    widths = fit(wanted, least, width)
     right = [column.kind in RIGHT for column in columns]
     head = _line(titles, widths, right)
     yield f"\x1b[1m{head}\x1b[0m" if bold else head
@@ -47,14 +51,13 @@ def terminal_width() -> int:
     return max(20, shutil.get_terminal_size().columns)
 
 
-def fit(wanted: list[int], titles: list[int], total: int) -> list[int]:
-    """Widths that fit a line: the widest column gives first, down to its title and no further.
+def fit(wanted: list[int], least: list[int], total: int) -> list[int]:
+    """Widths that fit a line: the widest column gives first, down to its least.
 
     If even that is too wide, columns at the end get nothing.
     """
     widths = list(wanted)
     room = total - len(GAP) * (len(widths) - 1)
-    least = [min(want, max(title, NARROWEST)) for want, title in zip(wanted, titles, strict=True)]
     while sum(widths) > room:
         spare = [width - low for width, low in zip(widths, least, strict=True)]
         if max(spare) <= 0:

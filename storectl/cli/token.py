@@ -19,7 +19,7 @@ from storectl.model.token import Token
 app = App("API tokens of a store: create, list, revoke.")
 
 COLUMNS = [
-    Column("id", "ID"),
+    Column("id", "ID", whole=True),
     Column("name", "NAME"),
     Column("username", "USER"),
     Column("last4", "ENDS"),

@@ -15,12 +15,14 @@ class Column(NamedTuple):
     """One column of a listing or one line of a description.
 
     field: where the value is in a row, with dots into objects. title: its head on
-    a terminal. kind: how people read it; programs get the raw value.
+    a terminal. kind: how people read it; programs get the raw value. whole: it is
+    copied by people, so it is not cut to fit.
     """
 
     field: str
     title: str
     kind: Kind = "text"
+    whole: bool = False
 
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from fcntl import ioctl
 from pathlib import Path
-from termios import TIOCSWINSZ
+from termios import TIOCSCTTY, TIOCSWINSZ
 from typing import Any, NamedTuple
 
 import pytest
@@ -72,13 +72,22 @@ class Cli:
     def on_terminal(
         self, *args: str, typed: str = "", columns: int = 80, env: dict[str, str] | None = None
     ) -> Done:
-        """Run with a terminal on all three streams; out is what it shows."""
+        """Run with a terminal on all three streams; out is what it shows.
+
+        typed: sent when the program asks, that is when it stops behind `: ` or `] `.
+        """
         ours, theirs = pty.openpty()
         ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        more = {"TERM": "xterm", "COLUMNS": ""} | (env or {})
-        process = self.start(*args, env=more, stdin=theirs, stdout=theirs, stderr=theirs)
+        process = self.start(
+            *args,
+            env={"TERM": "xterm"} | (env or {}),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: ioctl(0, TIOCSCTTY, 0),
+        )
         os.close(theirs)
-        os.write(ours, typed.encode())
         shown = b""
         end = time.monotonic() + 20
         while time.monotonic() < end:
@@ -88,8 +97,9 @@ class Cli:
                     shown += os.read(ours, 65536)
                 except OSError:  # Linux: the other side is closed
                     break
-            elif process.poll() is not None:
-                break
+            if typed and shown.endswith((b": ", b"] ")):
+                os.write(ours, typed.encode())
+                typed = ""
         code = process.wait(5)
         os.close(ours)
         return Done(code, shown.decode().replace("\r\n", "\n"), "")

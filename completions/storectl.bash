@@ -1,0 +1,86 @@
+# bash completion for storectl. Made by: storectl completion bash
+_storectl() {
+    local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}"
+    local path="" next word words options i
+    local globals="-p --profile --server --store --json --jsonl --csv --tsv -q --quiet --color --progress --accessible -y --yes --timeout --retries --no-input -v --debug --help"
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word="${COMP_WORDS[i]}"
+        case "$word" in
+        --access|--color|--default-access|--delimiter|--dir|--feed-description|--feed-title|--fields|--flatten|--format|--host|--limit|--offset|--older-than|--omit|--output|--output-fields|--port|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--server|--sort|--store|--timeout|--unwind|--user|--view|--xml-root|--xml-row|-f|-o|-p) ((i++)); continue ;;
+        -*) continue ;;
+        esac
+        next="${path:+$path }$word"
+        case "$next" in
+        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset items"|"dataset push"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"doctor"|"completion"|"help") path="$next" ;;
+        *) break ;;
+        esac
+    done
+    case "$path $prev" in
+        "dataset ls --sort") COMPREPLY=($(compgen -W "name created modified size items" -- "$cur")); return ;;
+        "dataset create --access") COMPREPLY=($(compgen -W "inherit restricted id name" -- "$cur")); return ;;
+        "dataset items --format") COMPREPLY=($(compgen -W "json jsonl csv tsv xml rss html xlsx" -- "$cur")); return ;;
+        "dataset items -f") COMPREPLY=($(compgen -W "json jsonl csv tsv xml rss html xlsx" -- "$cur")); return ;;
+        "dataset push --format") COMPREPLY=($(compgen -W "auto json jsonl csv" -- "$cur")); return ;;
+        "dataset push -f") COMPREPLY=($(compgen -W "auto json jsonl csv" -- "$cur")); return ;;
+        "kvs ls --sort") COMPREPLY=($(compgen -W "name created modified size items" -- "$cur")); return ;;
+        "kvs create --access") COMPREPLY=($(compgen -W "inherit restricted id name" -- "$cur")); return ;;
+        "queue ls --sort") COMPREPLY=($(compgen -W "name created modified size items" -- "$cur")); return ;;
+        "queue create --access") COMPREPLY=($(compgen -W "inherit restricted id name" -- "$cur")); return ;;
+        "serve --default-access") COMPREPLY=($(compgen -W "restricted id" -- "$cur")); return ;;
+        *" --color") COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
+        *" --progress") COMPREPLY=($(compgen -W "auto plain none" -- "$cur")); return ;;
+    esac
+    case "$prev" in
+        --access|--color|--default-access|--delimiter|--dir|--feed-description|--feed-title|--fields|--flatten|--format|--host|--limit|--offset|--older-than|--omit|--output|--output-fields|--port|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--server|--sort|--store|--timeout|--unwind|--user|--view|--xml-root|--xml-row|-f|-o|-p) COMPREPLY=(); return ;;
+    esac
+    case "$path" in
+        "") words="dataset kvs queue token serve login logout whoami profile config doctor completion help" options="" ;;
+        "dataset") words="ls create info rename rm items push" options="" ;;
+        "dataset ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
+        "dataset create") words="" options="--exist-ok --access" ;;
+        "dataset info") words="" options="" ;;
+        "dataset rename") words="" options="--unname --dry-run -n" ;;
+        "dataset rm") words="" options="--dry-run -n --if-exists" ;;
+        "dataset items") words="" options="--format -f --output -o --limit --offset --all -a --desc --fields --output-fields --omit --unwind --flatten --clean --skip-hidden --skip-empty --view --simplified --skip-failed-pages --delimiter --bom --no-header --skip-header-row --xml-root --xml-row --feed-title --feed-description" ;;
+        "dataset push") words="" options="--format -f --typed --delimiter --create --allow-empty" ;;
+        "kvs") words="ls create info rename rm" options="" ;;
+        "kvs ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
+        "kvs create") words="" options="--exist-ok --access" ;;
+        "kvs info") words="" options="" ;;
+        "kvs rename") words="" options="--unname --dry-run -n" ;;
+        "kvs rm") words="" options="--dry-run -n --if-exists" ;;
+        "queue") words="ls create info rename rm" options="" ;;
+        "queue ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
+        "queue create") words="" options="--exist-ok --access" ;;
+        "queue info") words="" options="" ;;
+        "queue rename") words="" options="--unname --dry-run -n" ;;
+        "queue rm") words="" options="--dry-run -n --if-exists" ;;
+        "token") words="create ls revoke" options="" ;;
+        "token create") words="" options="--user" ;;
+        "token ls") words="" options="" ;;
+        "token revoke") words="" options="--dry-run -n" ;;
+        "serve") words="" options="--host --port --dir --rate-limit --default-access --ready-file --public-url" ;;
+        "login") words="" options="--with-token --allow-http" ;;
+        "logout") words="" options="--all -a" ;;
+        "whoami") words="" options="" ;;
+        "profile") words="ls add use show rm" options="" ;;
+        "profile ls") words="" options="" ;;
+        "profile add") words="" options="--allow-http" ;;
+        "profile use") words="" options="" ;;
+        "profile show") words="" options="" ;;
+        "profile rm") words="" options="" ;;
+        "config") words="path get set" options="" ;;
+        "config path") words="" options="" ;;
+        "config get") words="" options="" ;;
+        "config set") words="" options="" ;;
+        "doctor") words="" options="" ;;
+        "completion") words="bash zsh fish powershell" options="--install" ;;
+        "help") words="" options="" ;;
+    esac
+    if [[ "$cur" == -* ]]; then
+        COMPREPLY=($(compgen -W "$options $globals" -- "$cur"))
+    else
+        COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    fi
+}
+complete -o default -F _storectl storectl
