@@ -1,0 +1,115 @@
+"""JSON Lines: one object on each line, as it was sent."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Raw
+
+from storectl.errors import InvalidInput, TooLarge
+from storectl.formats import Options
+from storectl.formats.batch import LIMIT_BYTES, Batch, OnBad, batches, reject, utf8, without_bom
+from storectl.model.items import fault, mended
+
+_decode_lines = msgspec.json.Decoder(Raw).decode_lines
+_decode = msgspec.json.Decoder(Raw).decode
+
+_first, _last = itemgetter(0), itemgetter(-1)
+_BRACE, _CLOSING_BRACE = {ord("{")}, {ord("}")}
+_SKIP_BYTES = 64 * 1024
+
+
+def write(blocks: Iterable[bytes], options: Options) -> Iterator[bytes]:  # noqa: ARG001
+    """Yield the lines as they are kept. Nothing is parsed."""
+    return iter(blocks)
+
+
+def read(stream: BinaryIO, *, max_bytes: int, on_bad: OnBad) -> Iterator[Batch]:
+    """Yield the items of the lines. Blank lines, CRLF and a byte order mark are let be."""
+    line = 1
+    for block in _blocks(stream, max_bytes):
+        if block is None:
+            reject(line, f"item is over the limit of {LIMIT_BYTES:,} bytes", on_bad, TooLarge)
+            line += 1
+            continue
+        yield from batches(*_elements(block, line, on_bad), on_bad, max_bytes)
+        line += block.count(b"\n")
+
+
+def _blocks(stream: BinaryIO, max_bytes: int) -> Iterator[bytes | None]:
+    """Whole lines of at most max_bytes together, or one longer line; None for one over the limit.
+
+    Such a line is passed over without being held.
+    """
+    rest = without_bom(stream.read(max_bytes))
+    while rest:
+        cut = rest.rfind(b"\n", 0, max_bytes) + 1 or rest.find(b"\n") + 1
+        if cut:
+            yield rest[:cut]
+            rest = rest[cut:]
+        elif len(rest) > LIMIT_BYTES:
+            yield None
+            rest = _after_newline(stream)
+        if more := stream.read(max(max_bytes - len(rest), _SKIP_BYTES)):
+            rest += more
+        elif rest and not rest.endswith(b"\n"):
+            rest += b"\n"
+
+
+def _after_newline(stream: BinaryIO) -> bytes:
+    while read := stream.read(_SKIP_BYTES):
+        if found := read.find(b"\n") + 1:
+            return read[found:]
+    return b""
+
+
+def _elements(block: bytes, line: int, on_bad: OnBad) -> tuple[list[bytes], Sequence[int]]:
+    """The values of whole lines, without space around, and the line of each."""
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    lines = block[:-1].split(b"\n")
+    numbers: Sequence[int] = range(line, line + len(lines))
+    if _are_objects(block, lines):
+        return lines, numbers
+    lines = [each.strip().replace(b"\r", b" ") for each in lines]
+    kept = [at for at, each in enumerate(lines) if each]
+    lines, numbers = [lines[at] for at in kept], array("I", [numbers[at] for at in kept])
+    if _are_objects(b"\n".join(lines), lines):
+        return lines, numbers
+    good = [at for at, each in enumerate(lines) if _is_json(each, numbers[at], on_bad)]
+    return [mended(lines[at]) for at in good], array("I", [numbers[at] for at in good])
+
+
+def _are_objects(block: bytes, lines: list[bytes]) -> bool:
+    """Whether each line is one object of JSON, with no space around.
+
+    Where each line starts with { and ends with }, no newline is inside a value;
+    then as many values as lines means one in each.
+    """
+    if b"" in lines or {*map(_first, lines)} != _BRACE or {*map(_last, lines)} != _CLOSING_BRACE:
+        return False
+    try:
+        if not block.isascii():
+            block.decode()
+        return len(_decode_lines(block)) == len(lines)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return False
+
+
+def _is_json(text: bytes, line: int, on_bad: OnBad) -> bool:
+    try:
+        plain = utf8(text)
+    except InvalidInput as error:
+        reject(line, error.message, on_bad)
+        return False
+    try:
+        _decode(mended(text))
+    except (msgspec.DecodeError, RecursionError) as error:
+        why, at = fault(error, plain)
+        reject(line, f"not JSON: {why}" + ("" if at is None else f" at column {at + 1}"), on_bad)
+        return False
+    return True
