@@ -10,6 +10,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -35,6 +36,7 @@ _ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _BRACE = ord("{")
 _AFTER_BRACE = frozenset(b"} \t")
+_second = itemgetter(1)
 
 
 class Items(Struct):
@@ -229,7 +231,7 @@ def _count_clean(body: bytes, lines: list[bytes] | None) -> int:
     hidden = b"#" in body or b"\\u0023" in body
     if lines is None:
         lines = body.split(b"\n")[:-1]
-    maybe_empty = not _AFTER_BRACE.isdisjoint({line[1] for line in lines})
+    maybe_empty = not _AFTER_BRACE.isdisjoint(map(_second, lines))
     if not hidden and not maybe_empty:
         return len(lines)
     return sum(1 for line in lines if _is_clean(line, hidden))
