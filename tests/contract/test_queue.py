@@ -531,6 +531,17 @@ def test_an_unlocked_request_is_last_or_first(queues: Queues) -> None:
     assert in_head(queues) == "b d a"
 
 
+def test_a_prolonged_request_is_last_or_first_once_its_lock_ends(queues: Queues) -> None:
+    add(queues, "a", "b", "c", "d")
+    lock(queues, 3)
+
+    queues.prolong(Q, id_of("a"), lock_secs=60, client_key="me")
+    queues.prolong(Q, id_of("c"), lock_secs=60, client_key="me", forefront=True)
+    queues.unlock_all(Q, client_key="me")
+
+    assert in_head(queues) == "c b d a"
+
+
 def test_a_client_without_a_key_holds_what_it_locked_without_one(queues: Queues) -> None:
     add(queues, "a", "b")
     lock(queues, 2, None)

@@ -46,11 +46,8 @@ SELECT id, locked_until, locked_by, body FROM request WHERE storage_no = :no AND
 -- head --
 -- The bound on ord tells nothing new; with it the index gives the order in any state
 -- of the statistics. Requests whose lock is over are few: a lock_head frees them.
-SELECT ord, id, body FROM (
-    SELECT ord, id, body FROM request
-    WHERE storage_no = :no AND locked_until IS NULL AND ord > -9000000000000000000
-    ORDER BY ord LIMIT :limit
-)
+SELECT ord, id, body FROM request
+WHERE storage_no = :no AND locked_until IS NULL AND ord > -9000000000000000000
 UNION ALL
 SELECT ord, id, body FROM (
     SELECT ord, id, body FROM request
@@ -118,15 +115,12 @@ ORDER BY id LIMIT :limit;
 
 -- page_few --
 -- The same where few are left: sorting those is less work than passing over the handled.
-SELECT id, locked_until, locked_by, body FROM (
-    SELECT id, locked_until, locked_by, body FROM request
-    WHERE storage_no = :no AND locked_until IS NULL AND ord > -9000000000000000000
-    UNION ALL
-    SELECT id, locked_until, locked_by, body FROM request
-    WHERE storage_no = :no AND locked_until IS NOT NULL
-    AND (:locked OR locked_until <= :now)
-)
-WHERE id > :after
+SELECT id, locked_until, locked_by, body FROM request INDEXED BY request_head
+WHERE storage_no = :no AND locked_until IS NULL AND ord IS NOT NULL AND id > :after
+UNION ALL
+SELECT id, locked_until, locked_by, body FROM request INDEXED BY request_locked
+WHERE storage_no = :no AND locked_until IS NOT NULL AND (:locked OR locked_until <= :now)
+    AND id > :after
 ORDER BY id LIMIT :limit;
 
 -- page_locked --
