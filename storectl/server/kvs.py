@@ -78,14 +78,13 @@ def put(call: Call) -> Answer:
     It goes to the store in blocks as it comes. A sender that hangs up leaves nothing.
     """
     key = call.parts["key"]
-    length = call.environ.get("CONTENT_LENGTH") or ""
     call.store.kvs.put(
         call.ref,
         Record(
             key=key,
             content_type=call.environ.get("CONTENT_TYPE") or "application/octet-stream",
             content_encoding=call.environ.get("HTTP_CONTENT_ENCODING"),
-            size=int(length) if length.isdecimal() else None,
+            size=call.declared,
             body=call.blocks(),
         ),
     )

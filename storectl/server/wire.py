@@ -104,25 +104,39 @@ class Call(NamedTuple):
         return tuple(part.strip() for part in value.split(",") if part.strip()) if value else ()
 
     def blocks(self) -> Iterator[bytes]:
-        """The body as it comes, still encoded."""
+        """The body as it comes, still encoded. InvalidInput if its sender hangs up half-way."""
         read = self.environ["wsgi.input"].read
+        size = 0
         while block := read(READ_BYTES):
+            size += len(block)
             yield block
+        self._check_whole(size)
+
+    @property
+    def declared(self) -> int | None:
+        """Bytes of the body, None where it comes in chunks."""
+        length = self.environ.get("CONTENT_LENGTH")
+        if not length or self.environ.get("HTTP_TRANSFER_ENCODING"):
+            return None
+        return int(length)
+
+    def _check_whole(self, size: int) -> None:
+        """The server ends a body that is cut off like one that is whole."""
+        if self.declared is not None and size != self.declared:
+            raise InvalidInput(
+                f"Body ended after {size} of {self.declared} bytes", type="invalid-request"
+            )
 
     def payload(self) -> bytes:
         """The whole body of a JSON endpoint, unpacked, at most 9 MiB."""
-        declared = self.environ.get("CONTENT_LENGTH")
-        if declared and declared.isdecimal() and int(declared) > MAX_PAYLOAD_BYTES:
-            raise too_large(int(declared))
+        if self.declared is not None and self.declared > MAX_PAYLOAD_BYTES:
+            raise too_large(self.declared)
         encoding = self.environ.get("HTTP_CONTENT_ENCODING")
-        if not encoding and declared:
-            body = self.environ["wsgi.input"].read(MAX_PAYLOAD_BYTES + 1)
-            if len(body) == int(declared):
-                return bytes(body)
-            blocks: Iterable[bytes] = chain((body,), self.blocks())
-        else:
-            blocks = self.blocks()
-        return b"".join(decoded(blocks, encoding, limit=MAX_PAYLOAD_BYTES, over=too_large))
+        if not encoding and self.declared is not None:
+            body = bytes(self.environ["wsgi.input"].read(MAX_PAYLOAD_BYTES + 1))
+            self._check_whole(len(body))
+            return body
+        return b"".join(decoded(self.blocks(), encoding, limit=MAX_PAYLOAD_BYTES, over=too_large))
 
     def json(self, shape: type[Shape] = object, *, empty: Any = None) -> Shape:  # type: ignore[assignment]
         """The body as JSON of some shape; `empty` where there is no body."""
@@ -167,9 +181,7 @@ def queried(environ: Mapping[str, Any]) -> dict[str, str]:
 
 def data(found: object, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Answer:
     """`{"data": …}`."""
-    return Answer(
-        status, [("Content-Type", JSON), *headers], b'{"data":' + _encode(found) + b"}"
-    )
+    return Answer(status, [("Content-Type", JSON), *headers], b'{"data":' + _encode(found) + b"}")
 
 
 def created(location: str) -> Answer:
