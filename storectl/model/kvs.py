@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
-from storectl.errors import InvalidInput, NotFound, TooLarge
+from storectl.errors import Internal, InvalidInput, NotFound, TooLarge
 from storectl.model.endpoint import Endpoint
 from storectl.model.rules import MAX_KEYS, MAX_RECORD_BYTES
 from storectl.model.storage import Storage, Storages
@@ -79,6 +79,23 @@ class KeyValueStores(Storages[KeyValueStore], Protocol):
     def remove(self, ref: str, key: str) -> None:
         """Delete a record. A key that is not there is no failure."""
         ...
+
+
+def every_key(
+    keeper: KeyValueStores, ref: str, prefix: str | None = None, collection: str | None = None
+) -> Iterator[Key]:
+    """Walk the keys to their true end. What is removed on the way changes no place."""
+    after: str | None = None
+    while True:
+        query = KeysQuery(exclusive_start_key=after, prefix=prefix, collection=collection)
+        page = keeper.keys(ref, query)
+        yield from page.items
+        following = page.next_exclusive_start_key
+        if following is None:
+            return
+        if after is not None and following <= after:
+            raise Internal(f"The keys behind '{after}' are listed again and again")
+        after = following
 
 
 def counted(record: Record) -> Iterator[bytes]:
