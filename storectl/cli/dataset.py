@@ -150,6 +150,9 @@ def items(
             "xlsx is not for a terminal", hint=f"storectl dataset items {ref} -o {ref}.xlsx"
         )
     store, opened = ctx.obj.open(ref, "dataset")
+    if picked == ("?",):
+        out.lines(store.datasets.get(opened).fields or [])
+        return
     if wanted is None:
         _table(ctx, store.datasets, opened, query, all)
         return

@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 import msgspec
 
-from storectl.errors import InvalidInput, Local, Network
+from storectl.errors import InvalidInput, Local, Network, TooLarge
 from storectl.formats import Options, detect, read, write
 from storectl.formats.batch import Batch
 from storectl.model import rules
@@ -51,20 +51,17 @@ class Input:
     def __init__(self, stream: BinaryIO) -> None:
         self.number = stream.fileno()
         self.held = b""
+        self.at = 0
 
     def head(self) -> bytes:
         """The first line, or what there is of it up to HEAD_BYTES, without taking it."""
-        while b"\n" not in self.held and len(self.held) < HEAD_BYTES:
-            more = os.read(self.number, HEAD_BYTES)
-            if not more:
-                break
-            self.held += more
+        while b"\n" not in self.held and len(self.held) < HEAD_BYTES and self._more():
+            pass
         return self.held
 
     def read(self, size: int) -> bytes:
         """At most size bytes; none at the end."""
-        parts = [self.held[:size]]
-        self.held = self.held[size:]
+        parts = [self._take(size)]
         got = len(parts[0])
         while got < size and not (got and self._pauses()):
             more = os.read(self.number, size - got)
@@ -73,6 +70,26 @@ class Input:
             parts.append(more)
             got += len(more)
         return b"".join(parts)
+
+    def readline(self, size: int) -> bytes:
+        """A line with its newline, or size bytes of it; nothing at the end."""
+        seen = self.at
+        while (end := self.held.find(b"\n", seen)) < 0 and len(self.held) - self.at < size:
+            seen = len(self.held) - self.at
+            if not self._more():
+                return self._take(size)
+        return self._take(size if end < 0 else min(size, end + 1 - self.at))
+
+    def _take(self, size: int) -> bytes:
+        taken = self.held[self.at : self.at + size]
+        self.at += len(taken)
+        return taken
+
+    def _more(self) -> bool:
+        more = os.read(self.number, HEAD_BYTES)
+        self.held = self.held[self.at :] + more
+        self.at = 0
+        return bool(more)
 
     def _pauses(self) -> bool:
         if os.name != "posix":  # select knows only sockets there
@@ -127,8 +144,8 @@ def _batches(source: Source, bad: list[Refused]) -> Iterator[Batch | None]:
                 typed=source.typed,
                 delimiter=source.delimiter,
             )
-        except InvalidInput as error:
-            raise InvalidInput(f"{source.name}: {error.message}", hint=error.hint) from None
+        except (InvalidInput, TooLarge) as error:
+            raise type(error)(f"{source.name}: {error.message}", hint=error.hint) from None
     yield None
 
 
