@@ -164,7 +164,7 @@ def get(
     out = ctx.obj.output
     record = store.kvs.record(opened, key, body=not head)
     if head:
-        out.record(LINES, HEAD_FIELDS, msgspec.to_builtins(_without_body(record)), ident="key")
+        out.record(LINES, HEAD_FIELDS, _row(record), ident="key")
         return
     blocks = record.body if raw else _plain(record)
     if output is not None and str(output) != "-":
@@ -181,8 +181,9 @@ def get(
         out.raw(_shown(blocks, record, ref) if out.on_terminal else blocks)
 
 
-def _without_body(record: Record) -> Record:
-    return msgspec.structs.replace(record, body=())
+def _row(record: Record) -> Row:
+    values = (record.key, record.content_type, record.content_encoding, record.size)
+    return dict(zip(HEAD_FIELDS, values, strict=True))
 
 
 def _plain(record: Record) -> Iterator[bytes]:
