@@ -161,7 +161,7 @@ class Output:
     def note(self, text: str) -> None:
         """Tell a person something beside the data. Silent off a terminal and with -q."""
         if self.talks:
-            self.stderr.write(visible(text) + "\n")
+            self.stderr.write(visible(text, lines=True) + "\n")
 
     def summary(self, text: str) -> None:
         """The last line of a transfer: also off a terminal, but not with -q."""
@@ -234,7 +234,7 @@ class Output:
             if count > 1:
                 self.stdout.write("\n")
             shown = ((c.title, short(pick(row, c.field), c.kind)) for c in columns)
-            self.lines(f"{title.capitalize()}: {text}" for title, text in shown if text)
+            self.lines(f"{_spoken(title)}: {text}" for title, text in shown if text)
         if not count:
             self.note(empty)
 
@@ -259,6 +259,11 @@ class Output:
         if not self.on_terminal:
             return self.stdout.write
         return lambda text: self.stdout.write(visible(text, lines=True))
+
+
+def _spoken(title: str) -> str:
+    """`MODIFIED` as `Modified`; a name of the data stays as it is."""
+    return title.capitalize() if title.isupper() else title
 
 
 def _encoded(value: Any) -> str:

@@ -8,7 +8,7 @@ import time
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal["text", "count", "bytes", "time", "access", "json"]
+Kind = Literal["text", "count", "bytes", "time", "moment", "access"]
 
 
 class Column(NamedTuple):
@@ -87,6 +87,8 @@ def short(value: Any, kind: Kind) -> str:
         return f"{value:,}"
     if kind == "time" and isinstance(value, str):
         return relative(value)
+    if kind == "moment" and isinstance(value, str):
+        return f"{visible(value[:19].replace('T', ' '))} UTC, {relative(value)}"
     if kind == "access":
         return ACCESS_WORDS.get(value, str(value))
     return visible(exact(value))
