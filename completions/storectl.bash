@@ -6,12 +6,12 @@ _storectl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word="${COMP_WORDS[i]}"
         case "$word" in
-        --access|--color|--default-access|--delimiter|--dir|--feed-description|--feed-title|--fields|--flatten|--format|--host|--limit|--offset|--older-than|--omit|--output|--output-fields|--port|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--server|--sort|--store|--timeout|--unwind|--user|--view|--xml-root|--xml-row|-f|-o|-p) ((i++)); continue ;;
+        --access|--collection|--color|--default-access|--delimiter|--dir|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--input|--limit|--offset|--older-than|--omit|--output|--output-fields|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--server|--sort|--store|--timeout|--type|--unwind|--user|--value|--view|--xml-root|--xml-row|-H|-f|-o|-p|-t) ((i++)); continue ;;
         -*) continue ;;
         esac
         next="${path:+$path }$word"
         case "$next" in
-        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset items"|"dataset push"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"doctor"|"completion"|"help") path="$next" ;;
+        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset items"|"dataset push"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
         *) break ;;
         esac
     done
@@ -31,10 +31,10 @@ _storectl() {
         *" --progress") COMPREPLY=($(compgen -W "auto plain none" -- "$cur")); return ;;
     esac
     case "$prev" in
-        --access|--color|--default-access|--delimiter|--dir|--feed-description|--feed-title|--fields|--flatten|--format|--host|--limit|--offset|--older-than|--omit|--output|--output-fields|--port|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--server|--sort|--store|--timeout|--unwind|--user|--view|--xml-root|--xml-row|-f|-o|-p) COMPREPLY=(); return ;;
+        --access|--collection|--color|--default-access|--delimiter|--dir|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--input|--limit|--offset|--older-than|--omit|--output|--output-fields|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--server|--sort|--store|--timeout|--type|--unwind|--user|--value|--view|--xml-root|--xml-row|-H|-f|-o|-p|-t) COMPREPLY=(); return ;;
     esac
     case "$path" in
-        "") words="dataset kvs queue token serve login logout whoami profile config doctor completion help" options="" ;;
+        "") words="dataset kvs queue token serve login logout whoami profile config api doctor completion help" options="" ;;
         "dataset") words="ls create info rename rm items push" options="" ;;
         "dataset ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "dataset create") words="" options="--exist-ok --access" ;;
@@ -43,12 +43,16 @@ _storectl() {
         "dataset rm") words="" options="--dry-run -n --if-exists" ;;
         "dataset items") words="" options="--format -f --output -o --limit --offset --all -a --desc --fields --output-fields --omit --unwind --flatten --clean --skip-hidden --skip-empty --view --simplified --skip-failed-pages --delimiter --bom --no-header --skip-header-row --xml-root --xml-row --feed-title --feed-description" ;;
         "dataset push") words="" options="--format -f --typed --delimiter --create --allow-empty" ;;
-        "kvs") words="ls create info rename rm" options="" ;;
+        "kvs") words="ls create info rename rm keys get set unset" options="" ;;
         "kvs ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "kvs create") words="" options="--exist-ok --access" ;;
         "kvs info") words="" options="" ;;
         "kvs rename") words="" options="--unname --dry-run -n" ;;
         "kvs rm") words="" options="--dry-run -n --if-exists" ;;
+        "kvs keys") words="" options="--prefix --glob --collection --limit" ;;
+        "kvs get") words="" options="--output -o --head --raw" ;;
+        "kvs set") words="" options="--value --type -t --create --no-clobber --allow-empty" ;;
+        "kvs unset") words="" options="--prefix --glob --dry-run -n" ;;
         "queue") words="ls create info rename rm" options="" ;;
         "queue ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "queue create") words="" options="--exist-ok --access" ;;
@@ -73,6 +77,7 @@ _storectl() {
         "config path") words="" options="" ;;
         "config get") words="" options="" ;;
         "config set") words="" options="" ;;
+        "api") words="" options="--field -f --header -H --input --include -i" ;;
         "doctor") words="" options="" ;;
         "completion") words="bash zsh fish powershell" options="--install" ;;
         "help") words="" options="" ;;

@@ -7,13 +7,13 @@ function __storectl_at
             set skip 0
             continue
         end
-        if contains -- $word --access --color --default-access --delimiter --dir --feed-description --feed-title --fields --flatten --format --host --limit --offset --older-than --omit --output --output-fields --port --profile --progress --public-url --rate-limit --ready-file --retries --server --sort --store --timeout --unwind --user --view --xml-root --xml-row -f -o -p
+        if contains -- $word --access --collection --color --default-access --delimiter --dir --feed-description --feed-title --field --fields --flatten --format --glob --header --host --input --limit --offset --older-than --omit --output --output-fields --port --prefix --profile --progress --public-url --rate-limit --ready-file --retries --server --sort --store --timeout --type --unwind --user --value --view --xml-root --xml-row -H -f -o -p -t
             set skip 1
             continue
         end
         string match -q -- '-*' $word; and continue
         set -l next (string trim -- "$at $word")
-        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset items' 'dataset push' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'token' 'token create' 'token ls' 'token revoke' 'serve' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'doctor' 'completion' 'help'; or break
+        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset items' 'dataset push' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'token' 'token create' 'token ls' 'token revoke' 'serve' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
         set at $next
     end
     test "$at" = "$argv"
@@ -49,6 +49,7 @@ complete -c storectl -n '__storectl_at ' -f -a logout -d 'Forget the stored toke
 complete -c storectl -n '__storectl_at ' -f -a whoami -d 'Say whose storages the next command will see, where, and why.'
 complete -c storectl -n '__storectl_at ' -f -a profile -d 'Profiles: servers and accounts, by name.'
 complete -c storectl -n '__storectl_at ' -f -a config -d 'Settings of config.toml: path, get, set.'
+complete -c storectl -n '__storectl_at ' -f -a api -d 'Call the API of a server, with its token, and print the answer as it comes.'
 complete -c storectl -n '__storectl_at ' -f -a doctor -d 'Check this installation and its connection.'
 complete -c storectl -n '__storectl_at ' -f -a completion -d 'Print or install the completion of a shell.'
 complete -c storectl -n '__storectl_at ' -f -a help -d 'Explain exit codes, variables, references, formats.'
@@ -114,6 +115,10 @@ complete -c storectl -n '__storectl_at kvs' -f -a create -d 'Create a key-value 
 complete -c storectl -n '__storectl_at kvs' -f -a info -d 'Describe one key-value store.'
 complete -c storectl -n '__storectl_at kvs' -f -a rename -d 'Name a key-value store, so that it is kept; or take its name away.'
 complete -c storectl -n '__storectl_at kvs' -f -a rm -d 'Delete key-value stores with all they hold. There is no way back.'
+complete -c storectl -n '__storectl_at kvs' -f -a keys -d 'List the keys of a store, in binary order, with size and type.'
+complete -c storectl -n '__storectl_at kvs' -f -a get -d 'Write the value of a record, byte for byte.'
+complete -c storectl -n '__storectl_at kvs' -f -a set -d 'Store a file, stdin or a text under a key, byte for byte.'
+complete -c storectl -n '__storectl_at kvs' -f -a unset -d 'Delete records: those of the keys, or all that --prefix and --glob select.'
 complete -c storectl -n '__storectl_at kvs ls' -l unnamed -d 'Only those without a name.'
 complete -c storectl -n '__storectl_at kvs ls' -l all -d 'With and without a name.'
 complete -c storectl -n '__storectl_at kvs ls' -s a -d 'With and without a name.'
@@ -130,6 +135,24 @@ complete -c storectl -n '__storectl_at kvs rename' -s n -d 'Change nothing, say 
 complete -c storectl -n '__storectl_at kvs rm' -l dry-run -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at kvs rm' -s n -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at kvs rm' -l if-exists -d 'What is not there is no failure.'
+complete -c storectl -n '__storectl_at kvs keys' -l prefix -r -d 'Only keys that start so.'
+complete -c storectl -n '__storectl_at kvs keys' -l glob -r -d 'Only keys like this; quote it.'
+complete -c storectl -n '__storectl_at kvs keys' -l collection -r -d 'Only keys of this collection of its schema.'
+complete -c storectl -n '__storectl_at kvs keys' -l limit -r -d 'At most N.'
+complete -c storectl -n '__storectl_at kvs get' -l output -r -d 'Write to FILE, which appears when it is whole; - is stdout.'
+complete -c storectl -n '__storectl_at kvs get' -s o -r -d 'Write to FILE, which appears when it is whole; - is stdout.'
+complete -c storectl -n '__storectl_at kvs get' -l head -d 'Only type, encoding and size, without the value.'
+complete -c storectl -n '__storectl_at kvs get' -l raw -d 'The bytes as stored: packed, if they are.'
+complete -c storectl -n '__storectl_at kvs set' -l value -r -d 'The value itself.'
+complete -c storectl -n '__storectl_at kvs set' -l type -r -d 'Its content type.'
+complete -c storectl -n '__storectl_at kvs set' -s t -r -d 'Its content type.'
+complete -c storectl -n '__storectl_at kvs set' -l create -d 'Create the store if there is none of that name.'
+complete -c storectl -n '__storectl_at kvs set' -l no-clobber -d 'Keep a record that is there, and exit with 6.'
+complete -c storectl -n '__storectl_at kvs set' -l allow-empty -d 'A value without bytes is no failure.'
+complete -c storectl -n '__storectl_at kvs unset' -l prefix -r -d 'Only keys that start so.'
+complete -c storectl -n '__storectl_at kvs unset' -l glob -r -d 'Only keys like this; quote it.'
+complete -c storectl -n '__storectl_at kvs unset' -l dry-run -d 'Change nothing, say what would change.'
+complete -c storectl -n '__storectl_at kvs unset' -s n -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at queue' -f -a ls -d 'List request queues, in the order they were created.'
 complete -c storectl -n '__storectl_at queue' -f -a create -d 'Create a request queue.'
 complete -c storectl -n '__storectl_at queue' -f -a info -d 'Describe one request queue.'
@@ -177,6 +200,13 @@ complete -c storectl -n '__storectl_at profile add' -l allow-http -d 'Trust http
 complete -c storectl -n '__storectl_at config' -f -a path -d 'Print where config.toml is, or would be.'
 complete -c storectl -n '__storectl_at config' -f -a get -d 'Print a setting, or all that are set.'
 complete -c storectl -n '__storectl_at config' -f -a set -d 'Change a setting. Comments in config.toml go by this.'
+complete -c storectl -n '__storectl_at api' -l field -r -d 'One of the query.'
+complete -c storectl -n '__storectl_at api' -s f -r -d 'One of the query.'
+complete -c storectl -n '__storectl_at api' -l header -r -d 'One of the head.'
+complete -c storectl -n '__storectl_at api' -s H -r -d 'One of the head.'
+complete -c storectl -n '__storectl_at api' -l input -r -d 'The body; - is stdin.'
+complete -c storectl -n '__storectl_at api' -l include -d 'Print the head of the answer first.'
+complete -c storectl -n '__storectl_at api' -s i -d 'Print the head of the answer first.'
 complete -c storectl -n '__storectl_at completion' -f -a bash -d ''
 complete -c storectl -n '__storectl_at completion' -f -a zsh -d ''
 complete -c storectl -n '__storectl_at completion' -f -a fish -d ''

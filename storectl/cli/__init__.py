@@ -39,6 +39,11 @@ COMMANDS: dict[str, Entry] = {
     ),
     "profile": Entry("profile", "Profiles: servers and accounts, by name."),
     "config": Entry("profile", "Settings of config.toml: path, get, set.", app="config_app"),
+    "api": Entry(
+        "api",
+        "Call the API of a server, with its token, and print the answer as it comes.",
+        command="api",
+    ),
     "doctor": Entry("doctor", "Check this installation and its connection.", command="doctor"),
     "completion": Entry(
         "completion", "Print or install the completion of a shell.", command="completion"

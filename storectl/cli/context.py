@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -147,6 +147,29 @@ class Session:
             return dict(http.send(ME).headers)
         finally:
             http.close()
+
+    def call(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str],
+        headers: dict[str, str],
+        body: bytes | None,
+    ) -> tuple[Mapping[str, str], Iterator[bytes]]:
+        """Call a server: the head of its answer, and the body as it comes."""
+        from storectl.client.http import reading
+        from storectl.client.store import ClientStore
+        from storectl.model.endpoint import Endpoint
+
+        store = self.store(target)
+        assert isinstance(store, ClientStore)
+        if body is not None and not any(name.lower() == "content-type" for name in headers):
+            headers = {**headers, "Content-Type": "application/json"}
+        endpoint = Endpoint(method, path.replace("{", "%7B").replace("}", "%7D"), "server")
+        answer = store.http.send(endpoint, query=query, content=body, headers=headers, stream=True)
+        return answer.headers, reading(answer, store.http.host)
 
     def _open(self, target: Target) -> Store:
         if target.store is not None:

@@ -205,3 +205,32 @@ def test_the_doctor_survives_broken_files(here: Here, tmp_path: Path) -> None:
     assert done.code == 1
     assert set(failed) == {"config", "credentials"}
     assert failed["credentials"].startswith("chmod 600 ")
+
+
+def test_api_calls_what_no_command_offers(here: Here, env: dict[str, str]) -> None:
+    id = here("dataset", "create", "by-api", env=env).out.strip()
+    Path("change.json").write_text('{"title":"Prices {all}"}')
+
+    changed = here("api", "PUT", f"datasets/{id}", "--input", "change.json", env=env)
+    found = here("api", f"/v2/datasets/{id}?x=1", "-i", env=env)
+    listed = here("api", "datasets", "-f", "limit=1", env=env)
+    gone = here("api", "delete", "datasets/~by-api", env=env)
+
+    assert changed.json()["data"]["title"] == "Prices {all}"
+    assert "content-type: application/json" in found.out
+    assert len(listed.json()["data"]["items"]) == 1
+    assert (gone.code, gone.out) == (0, "")
+    assert here("api", f"datasets/{id}", env=env).code == 3
+
+
+@pytest.mark.parametrize(
+    "args", [["TAKE", "x"], ["https://evil.example/v2/x"], ["x", "-f", "y"], ["x", "-H", "y"]]
+)
+def test_an_api_call_that_makes_no_sense_is_refused(
+    here: Here, env: dict[str, str], args: list[str]
+) -> None:
+    assert here("api", *args, env=env).code == 2
+
+
+def test_a_store_in_this_process_has_no_api(here: Here) -> None:
+    assert here("api", "datasets").code == 9
