@@ -23,13 +23,11 @@ from storectl.model.queue import (
     Head,
     LockedHead,
     Queue,
-    Request,
     RequestsPage,
     RequestsQuery,
-    check_key,
     check_lock_secs,
-    check_request,
 )
+from storectl.model.request import Request, check_key, check_request, no_request
 
 MAX_BATCH_BYTES = rules.MAX_PAYLOAD_BYTES - 1024
 UPDATES_AT_ONCE = 8
@@ -242,9 +240,7 @@ class Queues(Keeper[Queue]):
         self, endpoint: Endpoint, ref: str, id: str, *, query: object = None
     ) -> httpx.Response:
         """Ask something of one request. A 404 does not say whether it or the queue is missing."""
-        missing = NotFound(
-            f"Request '{id:.80}' was not found", hint=f"storectl queue requests {ref}"
-        )
+        missing = no_request(ref, id)
         if not id.isalnum():
             raise missing
         try:

@@ -18,7 +18,6 @@ from storectl.engine.request import (
     Writes,
     ids_json,
     in_head,
-    no_request,
     shown,
     sorted_out,
     to_written,
@@ -33,12 +32,11 @@ from storectl.model.queue import (
     Head,
     LockedHead,
     Queue,
-    Request,
     RequestsPage,
     RequestsQuery,
-    check_key,
     check_lock_secs,
 )
+from storectl.model.request import Request, check_key, no_request
 from storectl.model.token import User
 
 

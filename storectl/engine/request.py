@@ -12,7 +12,8 @@ from storectl.engine.db import Tx
 from storectl.errors import InvalidInput, NotFound
 from storectl.model import rules
 from storectl.model.items import too_large
-from storectl.model.queue import Added, AddedBatch, Request, check_request
+from storectl.model.queue import Added, AddedBatch
+from storectl.model.request import Request, check_request, no_request
 
 _OURS = frozenset(("id", "lockExpiresAt", "lockByClient"))
 _NO_CHANGE = dict.fromkeys(
@@ -250,8 +251,3 @@ def shown(row: tuple[str, int | None, str | None, bytes], now: int) -> Request:
 def ids_json(ids: Iterable[str]) -> str:
     """IDs as one value that a statement takes apart."""
     return _encode(list(ids)).decode()
-
-
-def no_request(ref: str, id: str) -> NotFound:
-    """The failure of naming a request that is not there."""
-    return NotFound(f"Request '{id:.80}' was not found", hint=f"storectl queue requests {ref}")

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
-from typing import Annotated, Any, Protocol
+from collections.abc import Iterator
+from typing import Protocol
 
-from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
+from msgspec import UNSET, Struct, UnsetType
 
-from storectl.errors import InvalidInput
+from storectl.errors import Internal, InvalidInput
 from storectl.model import rules
 from storectl.model.endpoint import Endpoint
+from storectl.model.request import Request
 from storectl.model.storage import Storage, Storages
-
-Request = dict[str, Any]
-"""A request as its sender wrote it, unknown fields included, with its `id`.
-
-`uniqueKey` and `url` are always there; `handledAt` is set once it is handled;
-`lockExpiresAt` and `lockByClient` only while it is locked.
-"""
-
-METHODS = frozenset(
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
-)
 
 
 class Queue(Storage, kw_only=True):
@@ -191,87 +180,20 @@ class Queues(Storages[Queue], Protocol):
         ...
 
 
-class Fields(Struct, rename="camel"):
-    """The fields of a request that the API knows, and the types that its clients insist on."""
-
-    unique_key: Annotated[str, Meta(min_length=1)]
-    url: Annotated[str, Meta(min_length=1)]
-    method: str | None = None
-    retry_count: int | None = None
-    loaded_url: str | None = None
-    payload: str | dict[str, Any] | None = None
-    headers: dict[str, Any] | None = None
-    user_data: dict[str, Any] | None = None
-    no_retry: bool | None = None
-    error_messages: list[str] | None = None
-    handled_at: Annotated[datetime, Meta(tz=True)] | None = None
-
-
-_WANTED = {
-    "uniqueKey": "a text that is not empty",
-    "url": "a text that is not empty",
-    "method": "an HTTP method",
-    "retryCount": "a whole number",
-    "loadedUrl": "a text",
-    "payload": "a text or an object",
-    "headers": "an object",
-    "userData": "an object",
-    "noRetry": "true or false",
-    "errorMessages": "an array of texts",
-    "handledAt": "an ISO 8601 time with a zone",
-}
-
-
-def check_request(request: object, at: int | None = None) -> Request:
-    """A request that may be written: an object with uniqueKey and url, its fields as in Fields.
-
-    at: its position in a batch, for the message. Raises InvalidInput. A field of
-    another type is refused since every client that reads it later would fail.
-    """
-    where = "Request" if at is None else f"Request {at}"
-    if not isinstance(request, dict):
-        raise InvalidInput(f"{where} is not a JSON object", type="invalid-request")
-    try:
-        known = convert(request, Fields)
-    except ValidationError as error:
-        raise InvalidInput(f"{where}: {_wrong(str(error))}") from None
-    if known.method is not None and known.method.upper() not in METHODS:
-        raise InvalidInput(f"{where}: method {known.method!r:.80} is not an HTTP method")
-    id = request.get("id")
-    if id is not None and id != rules.request_id(known.unique_key):
-        raise _wrong_id()
-    return request
-
-
-def _wrong(failure: str) -> str:
-    """What msgspec says of a field, in our words."""
-    missing = re.search(r"missing required field `(\w+)`", failure)
-    if missing:
-        return f"{missing[1]} is missing"
-    found = re.search(r"`\$\.(\w+)", failure)
-    field = found[1] if found else ""
-    return f"{field} must be {_WANTED[field]}" if field in _WANTED else failure
-
-
-def check_key(key: object, at: int) -> dict[str, str]:
-    """What names a request to be deleted: an object with id or uniqueKey; the id is filled in.
-
-    at: its position in a batch. Raises InvalidInput.
-    """
-    if isinstance(key, dict):
-        id, unique_key = key.get("id"), key.get("uniqueKey")
-        if isinstance(unique_key, str) and unique_key:
-            own = rules.request_id(unique_key)
-            if id not in (None, own):
-                raise _wrong_id()
-            return {"id": own, "uniqueKey": unique_key}
-        if isinstance(id, str) and id:
-            return {"id": id}
-    raise InvalidInput(f"Request {at} has neither an id nor a uniqueKey", type="invalid-value")
-
-
-def _wrong_id() -> InvalidInput:
-    return InvalidInput("Request ID does not correspond to uniqueKey", type="request-id-invalid")
+def every_request(
+    keeper: Queues, ref: str, states: tuple[str, ...] = (), *, client_key: str | None = None
+) -> Iterator[Request]:
+    """Walk the requests, or those locked or pending, to their true end."""
+    cursor: str | None = None
+    while True:
+        query = RequestsQuery(cursor=cursor, filter=states)
+        page = keeper.requests(ref, query, client_key=client_key)
+        yield from page.items
+        if page.next_cursor is None:
+            return
+        if page.next_cursor == cursor:
+            raise Internal(f"The requests behind cursor '{cursor}' are listed again and again")
+        cursor = page.next_cursor
 
 
 def check_lock_secs(secs: int) -> int:

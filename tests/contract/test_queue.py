@@ -10,7 +10,8 @@ import pytest
 
 from storectl.errors import InvalidInput, NotFound, TooLarge
 from storectl.model import rules
-from storectl.model.queue import Added, LockedHead, Queues, Request, RequestsQuery
+from storectl.model.queue import Added, LockedHead, Queues, RequestsQuery
+from storectl.model.request import Request
 from storectl.model.store import Store
 
 HANDLED_AT = "2026-01-02T03:04:05.678Z"
@@ -249,7 +250,7 @@ def test_a_request_that_is_not_there_is_not_found(queues: Queues, id: str) -> No
     ):
         with pytest.raises(NotFound) as failure:
             ask()
-        assert "Request '" in failure.value.message
+        assert failure.value.message == f"Request queue 'crawl' has no request '{id}'"
     assert queues.get(Q).name == "crawl"
 
 

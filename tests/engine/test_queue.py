@@ -21,7 +21,8 @@ from storectl.engine.storage import Reads
 from storectl.engine.token import make_user
 from storectl.errors import InvalidInput, Local, NotFound
 from storectl.model import rules
-from storectl.model.queue import Request, RequestsQuery
+from storectl.model.queue import RequestsQuery
+from storectl.model.request import Request
 
 HANDLED_AT = "2026-01-02T03:04:05.678Z"
 Q = "~crawl"

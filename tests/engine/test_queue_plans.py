@@ -13,7 +13,7 @@ from storectl.engine.sqlite import SqliteDb
 from storectl.engine.storage import Reads
 from storectl.engine.store import View
 from storectl.engine.token import make_user
-from storectl.model.queue import Request
+from storectl.model.request import Request
 
 ROWID = "INTEGER PRIMARY KEY"
 SORT = "TEMP B-TREE"
