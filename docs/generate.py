@@ -5,30 +5,81 @@ With --check nothing is written; the exit code is 1 if something is stale.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+import console
+
+from storectl.cli import main as storectl
+
 ROOT = Path(__file__).parents[1]
-SHELLS = ("bash", "zsh", "fish", "powershell")
+COMPLETIONS = ROOT / "completions"
+SHELLS = {
+    "bash": "storectl.bash",
+    "zsh": "_storectl",
+    "fish": "storectl.fish",
+    "powershell": "storectl.ps1",
+}
 
 
 def main(*words: str) -> int:
-    stale = [path for path, text in wanted().items() if read(path) != text]
+    texts = wanted()
+    stale = [path for path, text in texts.items() if read(path) != text]
     if "--check" in words:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is stale: make docs", file=sys.stderr)
         return 1 if stale else 0
     for path in stale:
-        path.write_text(wanted()[path], "utf-8")
+        path.write_text(texts[path], "utf-8")
         print(f"wrote {path.relative_to(ROOT)}")
+    for path in pages():
+        text = console.rewritten(read(path))
+        if console.plain(text) != console.plain(read(path)):
+            path.write_text(text, "utf-8")
+            print(f"ran {path.relative_to(ROOT)}")
     return 0
+
+
+def pages() -> list[Path]:
+    """The pages whose console blocks are run."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def wanted() -> dict[Path, str]:
     """What the generated files should hold."""
-    return {ROOT / "docs/commands.md": reference()}
+    readme = ROOT / "README.md"
+    scripts = {COMPLETIONS / name: said("completion", shell) for shell, name in SHELLS.items()}
+    return {
+        **scripts,
+        ROOT / "docs/commands.md": reference(),
+        readme: between(read(readme), "commands", "```\n" + summary() + "```\n"),
+    }
+
+
+def between(text: str, mark: str, new: str) -> str:
+    """The text with what stands between two marks replaced."""
+    start, end = f"<!-- {mark}: written by make docs -->\n", f"<!-- end of {mark} -->\n"
+    head, _, rest = text.partition(start)
+    _, _, tail = rest.partition(end)
+    return head + start + new + end + tail
+
+
+def summary() -> str:
+    """Every command with its line of help."""
+    lines = []
+    for noun, verbs in commands().items():
+        if not verbs:
+            lines.append((noun, first_line(noun)))
+        lines += [(f"{noun} {verb}", first_line(noun, verb)) for verb in verbs]
+    width = max(len(name) for name, _ in lines)
+    return "".join(f"storectl {name:{width}}  {line}\n" for name, line in lines)
+
+
+def first_line(*words: str) -> str:
+    return help_of(*words).split("\n\n")[1].split("\n")[0]
 
 
 def reference() -> str:
@@ -53,14 +104,17 @@ def block(*words: str) -> list[str]:
 
 def help_of(*words: str) -> str:
     """The help of a command, 80 columns wide, without colour."""
-    environ = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
-    return subprocess.run(
-        [sys.executable, "-m", "storectl", *words, "--help"],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=environ,
-    ).stdout
+    return said(*words, "--help")
+
+
+def said(*words: str) -> str:
+    """What a command prints off a terminal."""
+    os.environ.update({"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"})
+    page = io.StringIO()
+    with contextlib.redirect_stdout(page):
+        code = storectl(list(words))
+    assert code == 0, words
+    return page.getvalue()
 
 
 def commands() -> dict[str, list[str]]:

@@ -89,7 +89,10 @@ class Output:
         elif form == "flat":
             self._flat(columns, rows, empty)
         else:
-            written = self.lines(table.lines(columns, rows, bold=self.colored))
+            hidden: list[str] = []
+            written = self.lines(table.lines(columns, rows, bold=self.colored, hidden=hidden))
+            if hidden:
+                self.note(f"no room for {', '.join(hidden)}")
             if not written:
                 self.note(empty)
 

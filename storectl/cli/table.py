@@ -18,11 +18,17 @@ RIGHT = ("count", "bytes")
 
 
 def lines(
-    columns: list[Column], rows: Iterable[dict[str, Any]], *, bold: bool, width: int | None = None
+    columns: list[Column],
+    rows: Iterable[dict[str, Any]],
+    *,
+    bold: bool,
+    width: int | None = None,
+    hidden: list[str] | None = None,
 ) -> Iterator[str]:
     """The lines of a table, head first. Nothing at all if there are no rows.
 
-    width: columns of the terminal. Cells that are too wide end in `…`.
+    width: columns of the terminal. Cells that are too wide end in `…`. hidden
+    gets the titles of columns that found no room.
     """
     from rich.cells import cell_len  # wide characters; only on a terminal
 
@@ -39,6 +45,8 @@ def lines(
         for column, want in zip(columns, wanted, strict=True)
     ]
     widths = fit(wanted, least, width)
+    if hidden is not None:
+        hidden += [title for title, room in zip(titles, widths, strict=True) if not room]
     right = [column.kind in RIGHT for column in columns]
     head = _line(titles, widths, right)
     yield f"\x1b[1m{head}\x1b[0m" if bold else head
