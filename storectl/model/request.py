@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, urljoin, urlsplit
 
 from msgspec import Meta, Struct, ValidationError, convert
 
@@ -166,7 +166,10 @@ def unique_key(url: str) -> str:
         host = f"[{host}]"
     if parts.port not in (None, {"http": 80, "https": 443}.get(scheme)):
         host = f"{host}:{parts.port}"
-    path = quote(parts.path.removesuffix("/"), safe=_PATH)
+    path = parts.path
+    if "/." in path:  # . and .. lead elsewhere
+        path = urlsplit(urljoin("http://host/", path)).path
+    path = quote(path.removesuffix("/"), safe=_PATH)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     kept = sorted((pair for pair in pairs if not pair[0].startswith("utm_")), key=lambda p: p[0])
     query = "&".join(f"{_form(name)}={_form(value)}" for name, value in kept)
