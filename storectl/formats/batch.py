@@ -62,8 +62,8 @@ def _check(elements: list[bytes]) -> None:
     if {*map(itemgetter(0), elements)} != {ord("{")}:
         kind = next(_KINDS.get(each[:1], "a number") for each in elements if each[:1] != b"{")
         raise InvalidInput(f"{kind}, not an object")
-    if len(body) > LIMIT_BYTES and (size := max(map(len, elements))) > LIMIT_BYTES:
-        raise TooLarge(f"item of {size:,} bytes, over the limit of {LIMIT_BYTES:,}")
+    if len(body) > LIMIT_BYTES and max(map(len, elements)) > LIMIT_BYTES:
+        raise TooLarge(f"item is over the limit of {LIMIT_BYTES:,} bytes")
     check_depth(elements)
     try:
         check_numbers(body, elements)

@@ -19,7 +19,7 @@ def recut(blocks: Iterable[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes]:
     held: list[bytes] = []
     held_bytes = 0
     for block in blocks:
-        if held and held_bytes + len(block) > size:
+        if held_bytes and held_bytes + len(block) > size:
             yield b"".join(held)
             held, held_bytes = [], 0
         start = 0

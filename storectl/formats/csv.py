@@ -15,9 +15,13 @@ import msgspec
 from storectl.errors import InvalidInput, TooLarge
 from storectl.formats import Options
 from storectl.formats.batch import LIMIT_BYTES, Batch, OnBad, batches, reject, without_bom
-from storectl.formats.table import Cells, Table, texts
+from storectl.formats.columns import Cells, texts
+from storectl.formats.table import Table
 
 _DELIMITERS = ",;\t|"
+_EMPTY = '""'
+"""A lone empty cell: without quotes it would be an empty line, which readers skip."""
+
 _QUOTED = re.compile('"[^"]*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMERIC = "-0123456789"
@@ -50,13 +54,12 @@ def _write(blocks: Iterable[bytes], options: Options) -> Iterator[bytes]:
             return
         if not options.skip_header_row:
             names = _quoted(table.columns, delimiter)
-            yield f"{delimiter.join(names)}\r\n".encode()
+            yield f"{delimiter.join(names) or _EMPTY}\r\n".encode()
         if len(table.columns) > 1:
             yield from table.lines(b"", delimiter.encode(), b"\r\n")
             return
-        # A lone empty cell would be an empty line, which readers skip.
         for rows in table.rows():
-            yield b"".join([(row[0] or b'""') + b"\r\n" for row in rows])
+            yield b"".join([(row[0] or _EMPTY.encode()) + b"\r\n" for row in rows])
 
 
 def _cells(delimiter: str) -> Cells:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from storectl.formats import Options
-from storectl.formats.table import Table, texts
+from storectl.formats.columns import texts
+from storectl.formats.table import Table
 
 _HEAD = b"""<!DOCTYPE html>
 <html lang="en">

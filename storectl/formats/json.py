@@ -165,7 +165,9 @@ class _Part(NamedTuple):
                 return whole.elements(start)
             why, at = fault(error, f"{open.decode()}{plain}{close.decode()}")
             raise _broken(why, start.after(plain[: max(0, (at or 0) - len(open))])) from None
-        if open and not close and not elements:
+        if not elements and close:
+            raise _broken("invalid character", start.after(plain))
+        if not elements and open:
             raise _broken("trailing comma in array", start)
         lines = self._lines(elements, start.line)
         if b"\n" in text or b"\r" in text:
