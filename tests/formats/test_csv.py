@@ -125,6 +125,17 @@ def test_a_column_that_comes_late_pads_all_rows_before() -> None:
     ]
 
 
+def test_a_row_may_be_longer_than_what_is_read_at_once() -> None:
+    item = {f"c{n}": "x" * 100_000 for n in range(8)}
+
+    assert table([{"c0": 1}, item, {"c7": 2}]) == [
+        list(item),
+        ["1", *[""] * 7],
+        list(item.values()),
+        [*[""] * 7, "2"],
+    ]
+
+
 def test_numbers_are_written_as_they_were_sent() -> None:
     body = b'{"a":1.0,"b":1E5,"c":12345678901234567890123,"d":-0.10,"e":true,"f":false}\n'
 
