@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 from msgspec import structs
 
@@ -21,6 +22,8 @@ UNPACKED_RATIO = 1100
 """What a record may unpack to: so much in any case, and so many times its size. Gzip
 reaches 1,030 on zeros, brotli 600,000: ten kilobytes that unpack to six gigabytes."""
 
+_NEEDS_NO_QUOTES = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.-]*")
+
 
 def keys(call: Call) -> Answer:
     """One page of keys in UTF-8 binary order, each with an address that opens it."""
@@ -34,11 +37,9 @@ def keys(call: Call) -> Answer:
             collection=call.text("collection"),
         ),
     )
-    secret = _secret(call)
+    address = _addresses(call)
     for item in page.items:
-        signed = {"signature": rules.record_signature(secret, item.key)} if secret else {}
-        path = kvs.RECORD.url(ref=call.ref, key=item.key)
-        item.record_public_url = url(call.base, path, **signed)
+        item.record_public_url = address(item.key)
     return data(page)
 
 
@@ -176,11 +177,23 @@ def _plain_records(call: Call, query: KeysQuery, page: KeysPage) -> Iterator[Rec
         page = store.keys(call.ref, following)
 
 
-def _secret(call: Call) -> str | None:
-    """What records are signed with, where they need a signature."""
-    if call.place is None or not is_restricted(call.place, call.settings):
-        return None
-    return call.place.secret
+def _addresses(call: Call) -> Callable[[str], str]:
+    """What makes of a key the address that opens it, signed if it needs that."""
+    place = call.place
+    signs = place is not None and is_restricted(place, call.settings)
+    start = url(call.base, kvs.RECORD.url(ref=call.ref, key=""))
+
+    def address(key: str) -> str:
+        # Quoting a thousand keys takes longer than reading them; most need none.
+        found = start + key if _NEEDS_NO_QUOTES.fullmatch(key) else url(call.base, path(key))
+        if signs and place is not None:
+            found += "?signature=" + rules.record_signature(place.secret, key)
+        return found
+
+    def path(key: str) -> str:
+        return kvs.RECORD.url(ref=call.ref, key=key)
+
+    return address
 
 
 def _links(call: Call, storage: Storage) -> dict[str, str]:
