@@ -70,7 +70,7 @@ def test_an_id_is_made_of_the_unique_key(key: str, id: str) -> None:
         "https://a:99999/",
         "https://[::1",
         "https://a/\u202e",
-    ],  # fmt: skip
+    ],
 )
 def test_what_is_no_url_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
