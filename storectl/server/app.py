@@ -15,7 +15,7 @@ from storectl.server import dataset, kvs, queue, token
 from storectl.server.guard import admit, caller, method_of
 from storectl.server.limits import Limits
 from storectl.server.settings import Settings
-from storectl.server.wire import Answer, Call, Handler, drain, failed, path_text, queried
+from storectl.server.wire import Answer, Call, Handler, failed, path_text, queried, refused
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Methods = dict[str, tuple[Endpoint, Handler]]
@@ -130,8 +130,7 @@ def app(store: Served, settings: Settings) -> Wsgi:
             fast = endpoint.fast
             answer = answered(environ, endpoint, handler, parts, query)
         except StorectlError as error:
-            drain(environ)
-            answer = failed(error)
+            answer = refused(error, environ)
         except Exception:  # a bug: the caller learns no more than that
             traceback.print_exc(file=sys.stderr)
             answer = failed(Internal("Internal server error"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
+from threading import BoundedSemaphore
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
 
@@ -22,7 +23,9 @@ JSON = "application/json; charset=utf-8"
 GATHER_BYTES = 1024 * 1024
 READ_BYTES = 256 * 1024
 DRAIN_BYTES = 64 * 1024 * 1024
+DRAINING_THREADS = 8
 _FLAGS = {"1": True, "true": True, "0": False, "false": False, "": True}
+_draining = BoundedSemaphore(DRAINING_THREADS)
 _encode = msgspec.json.Encoder().encode
 
 Shape = TypeVar("Shape")
@@ -205,16 +208,29 @@ def failed(error: StorectlError) -> Answer:
     return Answer(error.status, headers, _encode({"error": told}))
 
 
-def drain(environ: Mapping[str, Any]) -> None:
-    """Read what is left of a refused body, up to 64 MiB.
+def refused(error: StorectlError, environ: Mapping[str, Any]) -> Answer:
+    """The failure, told at once; then what is left of the body is read, up to 64 MiB.
 
     Else the connection is reset, and a sender who is still busy never hears why.
     """
+    answer = failed(error)
     if not (environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")):
+        return answer
+    assert isinstance(answer.body, bytes)
+    headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
+    return Answer(answer.status, headers, _then_drained(answer.body, environ["wsgi.input"].read))
+
+
+def _then_drained(body: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
+    yield body
+    if not _draining.acquire(blocking=False):  # a silent sender holds a thread: a few may
         return
-    read, left = environ["wsgi.input"].read, DRAIN_BYTES
-    while left > 0 and (block := read(READ_BYTES)):
-        left -= len(block)
+    try:
+        left = DRAIN_BYTES
+        while left > 0 and (block := read(READ_BYTES)):
+            left -= len(block)
+    finally:
+        _draining.release()
 
 
 def streamed(

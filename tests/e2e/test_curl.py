@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -271,6 +272,21 @@ def test_a_sender_that_hangs_up_half_way_leaves_nothing(raw: Raw) -> None:
     raw.send(raw.post("Content-Length: 100", "Content-Encoding: gzip", body=gzip.compress(b"{}")))
 
     assert raw.total() == 0
+
+
+def test_strangers_who_fall_silent_do_not_stop_the_server(raw: Raw, server: Server) -> None:
+    stranger = raw._replace(token="nobody")
+    request = stranger.post("Content-Length: 1000000", body=b"[")
+    with ExitStack() as open_ones:
+        for _ in range(100):
+            connection = socket.create_connection((raw.host, raw.port), timeout=5)
+            open_ones.enter_context(connection)
+            connection.sendall(request)
+        first = connection.recv(65536)
+
+        with urlopen(f"{server.address}/healthz", timeout=5) as response:
+            assert response.status == 200
+        assert first.startswith(b"HTTP/1.1 401 ")
 
 
 ODD: dict[str, Callable[[Raw], bytes]] = {
