@@ -60,6 +60,7 @@ class Table:
             self._spool.close()
             raise
         self._width = len(columns.names)
+        self._is_in_order = self._order == list(range(self._width))
         self.columns = [columns.names[column] for column in self._order]
 
     def __enter__(self) -> Self:
@@ -86,11 +87,13 @@ class Table:
             padding = [b""] * (self._width - cells)
             kept = piece[:-1].split(self._row_byte)
             rows = [row.split(self._cell_byte) + padding for row in kept]
-            yield [[row[column] for column in self._order] for row in rows]
+            if not self._is_in_order:
+                rows = [[row[column] for column in self._order] for row in rows]
+            yield rows
 
     def lines(self, start: bytes, between: bytes, end: bytes) -> Iterator[bytes]:
         """Yield the rows as text, many at a time, with these around and between the cells."""
-        if self._order != list(range(self._width)):
+        if not self._is_in_order:
             for rows in self.rows():
                 yield b"".join([b"%b%b%b" % (start, between.join(row), end) for row in rows])
             return

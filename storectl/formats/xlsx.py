@@ -24,6 +24,7 @@ MAX_SHEET_BYTES = 2_000_000_000
 # Three times as fast as the usual 6, and an eighth more bytes.
 _LEVEL = 2
 _TEMPLATES = 1000
+_BOOLEANS = {True: '" t="b"><v>1</v></c>', False: '" t="b"><v>0</v></c>', None: ""}
 _CODE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 """Where a text looks like the code `_x000D_`, by which a spreadsheet means a character."""
 
@@ -126,12 +127,17 @@ def _row_writer(columns: int) -> Callable[[int, list[bytes]], bytes]:
 
 
 def _cells(values: list[Any], kinds: set[type]) -> list[str]:
+    """Cells of any values: by the column where it is of one kind, which most are."""
     if kinds == {str}:
         return _strings(values)
     if kinds <= {str, NoneType}:
         return _strings([value or "" for value in values])
+    if kinds <= {bool, NoneType}:
+        return [_BOOLEANS[value] for value in values]
     if kinds == {int} and max(values) < MAX_DIGITS and min(values) > -MAX_DIGITS:
         return [f'"><v>{value}</v></c>' for value in values]
+    if kinds <= {Number, NoneType} and _are_plain(list(filter(None, values))):
+        return ["" if value is None else f'"><v>{value}</v></c>' for value in values]
     return [_cell(value) for value in values]
 
 
@@ -157,6 +163,11 @@ def _string(text: str) -> str:
     return f'" t="inlineStr"><is><t{space}>{text}</t></is></c>'
 
 
+def _are_plain(numbers: list[str]) -> bool:
+    """Whether they are too short to be infinite."""
+    return "e" not in "".join(numbers).lower() and max(map(len, numbers)) < 300
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""
@@ -166,7 +177,7 @@ def _cell(value: Any) -> str:
     elif kind is int:
         is_number = abs(value) < MAX_DIGITS
     elif kind is bool:
-        return f'" t="b"><v>{value:d}</v></c>'
+        return _BOOLEANS[value]
     else:
         is_number = False
     return f'"><v>{value}</v></c>' if is_number else _string(str(value))

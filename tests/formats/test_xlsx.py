@@ -56,6 +56,18 @@ def test_values_keep_their_type_where_a_spreadsheet_can_hold_it() -> None:
     }
 
 
+@pytest.mark.parametrize("other", [b"1.5", b"null", b"1e5", b"7", b"true", b'"x"'])
+@pytest.mark.parametrize("number", [b"1e400", b"-1E400", b"9" * 400 + b".5", b"1" + b"0" * 15])
+def test_a_number_too_large_for_a_cell_is_text_whatever_else_is_in_its_column(
+    number: bytes, other: bytes
+) -> None:
+    body = b'{"a":%b}\n{"a":%b}\n' % (number, other)
+
+    found = sheets(written("xlsx", body))["Items"]
+
+    assert found[:2] == [["a"], [number.decode()]]
+
+
 def test_a_formula_is_text_and_nothing_else() -> None:
     book = openpyxl.load_workbook(io.BytesIO(written("xlsx", [{"a": "=1+1"}])))
 
