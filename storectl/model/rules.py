@@ -92,10 +92,16 @@ def check_username(name: str) -> str:
 
 
 def check_key(key: str) -> str:
-    """The key of a record: 1 to 256 of letters, digits and !-_.'()."""
-    if _KEY.fullmatch(key):
+    """The key of a record: 1 to 256 of letters, digits and !-_.'(), but not . or ..
+
+    Those two the API takes, but many clients and proxies resolve them as steps of
+    the path: a DELETE of `..` would delete the store.
+    """
+    if key in (".", ".."):
+        why = "is a step of a path"
+    elif _KEY.fullmatch(key):
         return key
-    if not key:
+    elif not key:
         why = "is empty"
     elif len(key) > 256:
         why = f"has {len(key)} characters, at most 256 are allowed"

@@ -70,7 +70,8 @@ class Routes:
         """What the path leads to, and the values of its placeholders."""
         node = self._root
         parts: dict[str, str] = {}
-        segments = path.strip("/").split("/")
+        # A slash at the end leads nowhere: a proxy that resolves `records/..` leaves one.
+        segments = path.removeprefix("/").split("/")
         for at, segment in enumerate(segments):
             if segment and segment in node:
                 node = node[segment]

@@ -154,7 +154,7 @@ def test_a_record_can_be_asked_for_without_its_body(kvs: KeyValueStores) -> None
     assert list(found.body) == []
 
 
-@pytest.mark.parametrize("key", ["a", "it's(1)!_-.key", "x" * 256, "..", ".", "CON", "A.b", "-"])
+@pytest.mark.parametrize("key", ["a", "it's(1)!_-.key", "x" * 256, "...", "CON", "A.b", "-"])
 def test_every_character_of_a_key_is_kept(kvs: KeyValueStores, key: str) -> None:
     put(kvs, key, key.encode())
 
