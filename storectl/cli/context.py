@@ -191,6 +191,7 @@ class Session:
             retries=self.settings.retries,
             timeout_secs=self.settings.timeout_secs,
             debug=debug,
+            waiting=self.output.note,
         )
 
 

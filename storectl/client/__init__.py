@@ -16,11 +16,19 @@ def open_store(
     retries: int = 8,
     timeout_secs: float = 60.0,
     debug: Callable[[str], None] | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> ClientStore:
-    """The store behind an address (without /v2). Nothing is sent yet."""
+    """The store behind an address (without /v2). Nothing is sent yet. See Http for the rest."""
     from storectl.client.http import Http  # httpx costs 100 ms: not for an embedded store
     from storectl.client.store import ClientStore
 
     return ClientStore(
-        Http(server, token, retries=retries, timeout_secs=timeout_secs, debug=debug)
+        Http(
+            server,
+            token,
+            retries=retries,
+            timeout_secs=timeout_secs,
+            debug=debug,
+            waiting=waiting,
+        )
     )

@@ -34,7 +34,7 @@ class Http:
     server: address without /v2. retries: how often a call is tried again after
     429, 5xx or a broken connection; waits are random up to 0.5 s doubling
     ("full jitter"), and at least what Retry-After says. debug gets a line for
-    each call, without secrets.
+    each call, without secrets; waiting a line before each wait of a second or more.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Http:
         retries: int = 8,
         timeout_secs: float = 60.0,
         debug: Callable[[str], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -52,6 +53,7 @@ class Http:
         self.host = urlsplit(self.server).netloc
         self._retries = retries
         self._debug = debug
+        self._waiting = waiting
         self._sleep = sleep
         self._secure = self.server.startswith("https:")
         headers = {"User-Agent": f"storectl/{__version__}", "Accept": "*/*"}
@@ -217,6 +219,8 @@ class Http:
         if failure.retry_after_secs is not None:
             wait += min(failure.retry_after_secs, LONGEST_RETRY_AFTER_SECS)
         self._log(f"waiting {wait:.1f} s: {failure.message}")
+        if self._waiting is not None and wait >= 1:
+            self._waiting(redacted(f"{failure.message}; trying again in {wait:.0f} s"))
         self._sleep(wait)
 
     def _keeps_keys(self) -> bool:

@@ -39,7 +39,7 @@ def zipped(records: Iterable[Record]) -> Iterator[bytes]:
     """Yield a ZIP file with a file for each record, named by its key.
 
     A record that is still encoded gets the suffix of its encoding. Names are safe
-    to unpack: a key has no slash, and `.` and `..` are percent-encoded.
+    to unpack: a key has no slash and is neither `.` nor `..`.
     """
     sink = Sink()
     now = time.localtime()[:6]
@@ -57,8 +57,7 @@ def zipped(records: Iterable[Record]) -> Iterator[bytes]:
 
 
 def _name(record: Record) -> str:
-    key = record.key.replace(".", "%2E") if record.key in (".", "..") else record.key
-    return key + SUFFIXES.get(record.content_encoding or "", "")
+    return record.key + SUFFIXES.get(record.content_encoding or "", "")
 
 
 def _is_packed(record: Record) -> bool:

@@ -153,6 +153,19 @@ def test_retry_after_is_waited_for(
     assert 7 <= sleeps[0] <= 7.5
 
 
+def test_a_long_wait_is_told_in_one_calm_line(httpx_mock: HTTPXMock) -> None:
+    lines: list[str] = []
+    datasets = Datasets(Http(SERVER, waiting=lines.append, sleep=Sleeps()))
+    told = {"error": {"type": "rate-limit-exceeded", "message": "Too many."}}
+    httpx_mock.add_response(status_code=429, headers={"Retry-After": "7"}, json=told)
+    httpx_mock.add_response(status_code=500)
+    httpx_mock.add_response(json=DATASET)
+
+    datasets.get("~a")
+
+    assert lines in (["Too many.; trying again in 7 s"], ["Too many.; trying again in 8 s"])
+
+
 def test_a_date_in_retry_after_does_no_harm(
     httpx_mock: HTTPXMock, datasets: Datasets, sleeps: Sleeps
 ) -> None:
