@@ -6,12 +6,12 @@ _storectl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word="${COMP_WORDS[i]}"
         case "$word" in
-        --access|--collection|--color|--default-access|--delimiter|--dir|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--input|--limit|--offset|--older-than|--omit|--output|--output-fields|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--server|--sort|--store|--timeout|--type|--unwind|--user|--value|--view|--xml-root|--xml-row|-H|-f|-o|-p|-t) ((i++)); continue ;;
+        --access|--client-key|--collection|--color|--default-access|--delimiter|--dir|--error|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--id|--input|--limit|--method|--offset|--older-than|--omit|--output|--output-fields|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--secs|--server|--sort|--state|--store|--timeout|--type|--unique-key|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--xml-root|--xml-row|-H|-f|-i|-o|-p|-t) ((i++)); continue ;;
         -*) continue ;;
         esac
         next="${path:+$path }$word"
         case "$next" in
-        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset items"|"dataset push"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
+        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset items"|"dataset push"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue lock"|"queue unlock"|"queue handle"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
         *) break ;;
         esac
     done
@@ -31,7 +31,7 @@ _storectl() {
         *" --progress") COMPREPLY=($(compgen -W "auto plain none" -- "$cur")); return ;;
     esac
     case "$prev" in
-        --access|--collection|--color|--default-access|--delimiter|--dir|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--input|--limit|--offset|--older-than|--omit|--output|--output-fields|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--server|--sort|--store|--timeout|--type|--unwind|--user|--value|--view|--xml-root|--xml-row|-H|-f|-o|-p|-t) COMPREPLY=(); return ;;
+        --access|--client-key|--collection|--color|--default-access|--delimiter|--dir|--error|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--id|--input|--limit|--method|--offset|--older-than|--omit|--output|--output-fields|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--secs|--server|--sort|--state|--store|--timeout|--type|--unique-key|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--xml-root|--xml-row|-H|-f|-i|-o|-p|-t) COMPREPLY=(); return ;;
     esac
     case "$path" in
         "") words="dataset kvs queue token serve login logout whoami profile config api doctor completion help" options="" ;;
@@ -53,12 +53,21 @@ _storectl() {
         "kvs get") words="" options="--output -o --head --raw" ;;
         "kvs set") words="" options="--value --type -t --create --no-clobber --allow-empty" ;;
         "kvs unset") words="" options="--prefix --glob --dry-run -n" ;;
-        "queue") words="ls create info rename rm" options="" ;;
+        "queue") words="ls create info rename rm lock unlock handle add head requests get retry rm-requests" options="" ;;
         "queue ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "queue create") words="" options="--exist-ok --access" ;;
         "queue info") words="" options="" ;;
         "queue rename") words="" options="--unname --dry-run -n" ;;
         "queue rm") words="" options="--dry-run -n --if-exists" ;;
+        "queue lock") words="" options="--limit --secs --client-key" ;;
+        "queue unlock") words="" options="--client-key --mine --all -a --forefront --dry-run -n" ;;
+        "queue handle") words="" options="--client-key --error --dry-run -n" ;;
+        "queue add") words="" options="--input -i --method --user-data --unique-key --forefront --create" ;;
+        "queue head") words="" options="--limit --client-key" ;;
+        "queue requests") words="" options="--state --url-glob --limit" ;;
+        "queue get") words="" options="--url --unique-key" ;;
+        "queue retry") words="" options="--id --failed --state --dry-run -n" ;;
+        "queue rm-requests") words="" options="--state --dry-run -n" ;;
         "token") words="create ls revoke" options="" ;;
         "token create") words="" options="--user" ;;
         "token ls") words="" options="" ;;

@@ -7,13 +7,13 @@ function __storectl_at
             set skip 0
             continue
         end
-        if contains -- $word --access --collection --color --default-access --delimiter --dir --feed-description --feed-title --field --fields --flatten --format --glob --header --host --input --limit --offset --older-than --omit --output --output-fields --port --prefix --profile --progress --public-url --rate-limit --ready-file --retries --server --sort --store --timeout --type --unwind --user --value --view --xml-root --xml-row -H -f -o -p -t
+        if contains -- $word --access --client-key --collection --color --default-access --delimiter --dir --error --feed-description --feed-title --field --fields --flatten --format --glob --header --host --id --input --limit --method --offset --older-than --omit --output --output-fields --port --prefix --profile --progress --public-url --rate-limit --ready-file --retries --secs --server --sort --state --store --timeout --type --unique-key --unwind --url --url-glob --user --user-data --value --view --xml-root --xml-row -H -f -i -o -p -t
             set skip 1
             continue
         end
         string match -q -- '-*' $word; and continue
         set -l next (string trim -- "$at $word")
-        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset items' 'dataset push' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'token' 'token create' 'token ls' 'token revoke' 'serve' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
+        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset items' 'dataset push' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'queue lock' 'queue unlock' 'queue handle' 'queue add' 'queue head' 'queue requests' 'queue get' 'queue retry' 'queue rm-requests' 'token' 'token create' 'token ls' 'token revoke' 'serve' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
         set at $next
     end
     test "$at" = "$argv"
@@ -158,6 +158,15 @@ complete -c storectl -n '__storectl_at queue' -f -a create -d 'Create a request 
 complete -c storectl -n '__storectl_at queue' -f -a info -d 'Describe one request queue.'
 complete -c storectl -n '__storectl_at queue' -f -a rename -d 'Name a request queue, so that it is kept; or take its name away.'
 complete -c storectl -n '__storectl_at queue' -f -a rm -d 'Delete request queues with all they hold. There is no way back.'
+complete -c storectl -n '__storectl_at queue' -f -a lock -d 'Lock the next requests and show them; in a pipe as JSON lines.'
+complete -c storectl -n '__storectl_at queue' -f -a unlock -d 'Give locked requests back to the queue before their time is over.'
+complete -c storectl -n '__storectl_at queue' -f -a handle -d 'Mark requests as handled. They leave the queue\'s head, and their locks end.'
+complete -c storectl -n '__storectl_at queue' -f -a add -d 'Add requests to a queue. What is there already stays as and where it is.'
+complete -c storectl -n '__storectl_at queue' -f -a head -d 'Show the requests that are next, in order: not handled and not locked.'
+complete -c storectl -n '__storectl_at queue' -f -a requests -d 'List requests, by ID: all, or those in some states.'
+complete -c storectl -n '__storectl_at queue' -f -a get -d 'Show one request with all it holds; in a pipe as JSON.'
+complete -c storectl -n '__storectl_at queue' -f -a retry -d 'Make handled requests pending again, as if nobody had visited them.'
+complete -c storectl -n '__storectl_at queue' -f -a rm-requests -d 'Delete requests: those of the IDs, or all in some states. There is no way back.'
 complete -c storectl -n '__storectl_at queue ls' -l unnamed -d 'Only those without a name.'
 complete -c storectl -n '__storectl_at queue ls' -l all -d 'With and without a name.'
 complete -c storectl -n '__storectl_at queue ls' -s a -d 'With and without a name.'
@@ -174,6 +183,42 @@ complete -c storectl -n '__storectl_at queue rename' -s n -d 'Change nothing, sa
 complete -c storectl -n '__storectl_at queue rm' -l dry-run -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at queue rm' -s n -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at queue rm' -l if-exists -d 'What is not there is no failure.'
+complete -c storectl -n '__storectl_at queue lock' -l limit -r -d 'At most N.'
+complete -c storectl -n '__storectl_at queue lock' -l secs -r -d 'For so many seconds.'
+complete -c storectl -n '__storectl_at queue lock' -l client-key -r -d 'Who holds the locks: 1 to 32 characters, as `queue lock` told.'
+complete -c storectl -n '__storectl_at queue unlock' -l client-key -r -d 'Who holds the locks: 1 to 32 characters, as `queue lock` told.'
+complete -c storectl -n '__storectl_at queue unlock' -l mine -d 'All of --client-key; without one, all without a client.'
+complete -c storectl -n '__storectl_at queue unlock' -l all -d 'All, whoever holds them; needs --yes in a pipe.'
+complete -c storectl -n '__storectl_at queue unlock' -s a -d 'All, whoever holds them; needs --yes in a pipe.'
+complete -c storectl -n '__storectl_at queue unlock' -l forefront -d 'IDs become first in the queue, not last.'
+complete -c storectl -n '__storectl_at queue unlock' -l dry-run -d 'Change nothing, say what would change.'
+complete -c storectl -n '__storectl_at queue unlock' -s n -d 'Change nothing, say what would change.'
+complete -c storectl -n '__storectl_at queue handle' -l client-key -r -d 'Who holds the locks: 1 to 32 characters, as `queue lock` told.'
+complete -c storectl -n '__storectl_at queue handle' -l error -r -d 'It failed: keep this among its errorMessages.'
+complete -c storectl -n '__storectl_at queue handle' -l dry-run -d 'Change nothing, say what would change.'
+complete -c storectl -n '__storectl_at queue handle' -s n -d 'Change nothing, say what would change.'
+complete -c storectl -n '__storectl_at queue add' -l input -r -d 'A URL or a request as JSON in each line; - is stdin.'
+complete -c storectl -n '__storectl_at queue add' -s i -r -d 'A URL or a request as JSON in each line; - is stdin.'
+complete -c storectl -n '__storectl_at queue add' -l method -r -d 'HTTP method of the requests.'
+complete -c storectl -n '__storectl_at queue add' -l user-data -r -d 'userData of the requests.'
+complete -c storectl -n '__storectl_at queue add' -l unique-key -r -d 'What tells a single URL from others.'
+complete -c storectl -n '__storectl_at queue add' -l forefront -d 'Before all others; the last one first.'
+complete -c storectl -n '__storectl_at queue add' -l create -d 'Create the queue if there is none of that name.'
+complete -c storectl -n '__storectl_at queue head' -l limit -r -d 'At most N.'
+complete -c storectl -n '__storectl_at queue head' -l client-key -r -d 'Who asks; without one the queue counts another client.'
+complete -c storectl -n '__storectl_at queue requests' -l state -r -d 'Any of pending, locked, handled, failed.'
+complete -c storectl -n '__storectl_at queue requests' -l url-glob -r -d 'Only URLs like this; quote it.'
+complete -c storectl -n '__storectl_at queue requests' -l limit -r -d 'At most N.'
+complete -c storectl -n '__storectl_at queue get' -l url -r -d 'Find it by its URL instead.'
+complete -c storectl -n '__storectl_at queue get' -l unique-key -r -d 'Or by its uniqueKey.'
+complete -c storectl -n '__storectl_at queue retry' -l id -r -d 'The same as an argument.'
+complete -c storectl -n '__storectl_at queue retry' -l failed -d 'All that were handled without success.'
+complete -c storectl -n '__storectl_at queue retry' -l state -r -d 'handled, failed.'
+complete -c storectl -n '__storectl_at queue retry' -l dry-run -d 'Change nothing, say what would change.'
+complete -c storectl -n '__storectl_at queue retry' -s n -d 'Change nothing, say what would change.'
+complete -c storectl -n '__storectl_at queue rm-requests' -l state -r -d 'Any of pending, locked, handled, failed.'
+complete -c storectl -n '__storectl_at queue rm-requests' -l dry-run -d 'Change nothing, say what would change.'
+complete -c storectl -n '__storectl_at queue rm-requests' -s n -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at token' -f -a create -d 'Create a token. It is shown this once: the store keeps only its hash.'
 complete -c storectl -n '__storectl_at token' -f -a ls -d 'List tokens, without their secrets.'
 complete -c storectl -n '__storectl_at token' -f -a revoke -d 'End a token at once. Whoever uses it gets 401 from then on.'

@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from storectl.cli.frame import App, Context
-from storectl.cli.listing import Noun
+from storectl.cli.listing import Limited, Noun
 from storectl.cli.options import DryRun, Limit, OutputFile, Ref
 from storectl.cli.output import Row
 from storectl.cli.storage import add_verbs
@@ -117,23 +117,6 @@ def _selected(
     for key in every_key(keeper, ref, _start(prefix, glob), collection):
         if key.key.startswith(prefix or "") and fnmatchcase(key.key, glob or "*"):
             yield key
-
-
-class Limited:
-    """The first rows, at most so many. count and truncated are known at the end."""
-
-    def __init__(self, rows: Iterator[Row], limit: int | None) -> None:
-        self.count = 0
-        self.truncated = False
-        self._rows, self._limit = rows, limit
-
-    def __iter__(self) -> Iterator[Row]:
-        for row in self._rows:
-            if self.count == self._limit:
-                self.truncated = True
-                return
-            self.count += 1
-            yield row
 
 
 @app.command("get", aliases=("get-value",))

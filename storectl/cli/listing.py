@@ -167,3 +167,20 @@ def before(older_than: str | None) -> str | None:
         return None
     secs = duration_secs(older_than, "--older-than")
     return rules.iso(int((time.time() - secs) * 1000))
+
+
+class Limited:
+    """The first rows, at most so many. count and truncated are known at the end."""
+
+    def __init__(self, rows: Iterator[Row], limit: int | None) -> None:
+        self.count = 0
+        self.truncated = False
+        self._rows, self._limit = rows, limit
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            if self.count == self._limit:
+                self.truncated = True
+                return
+            self.count += 1
+            yield row
