@@ -165,7 +165,7 @@ def items(
         xml_row=xml_row,
         feed_title=feed_title or f"Dataset {ref}",
         feed_description=feed_description or f"Items in dataset {ref}.",
-        columns=(query.output_fields or query.fields or None) if not query.unwind else None,
+        columns=query.columns,
     )
     name = "csv" if wanted == "tsv" else wanted
     if to_file is None:

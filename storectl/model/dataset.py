@@ -55,6 +55,18 @@ class ItemsQuery(Struct, rename="camel", frozen=True, kw_only=True):
         )  # fmt: skip
 
 
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The fields that items come out with, in their order, if the query names them."""
+        hides = self.clean or self.skip_hidden
+        names = [
+            renamed
+            for field, renamed in zip(self.fields, self.output_fields or self.fields, strict=False)
+            if field not in self.omit and not (hides and renamed.startswith("#"))
+        ]
+        return tuple(names) or None
+
+
 class ItemsPage(Struct, kw_only=True):
     """One window of items, as blocks of JSON lines that can be read once.
 

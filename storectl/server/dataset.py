@@ -97,9 +97,9 @@ def _options(call: Call, query: ItemsQuery) -> Options:
         xml_root=call.text("xmlRoot") or "items",
         xml_row=call.text("xmlRow") or "item",
         feed_title=call.text("feedTitle") or f"Dataset {call.ref}",
-        feed_description=call.text("feedDescription")
-        or f'Items in dataset with id "{call.ref}".',
-        columns=(query.output_fields or query.fields or None) if not query.unwind else None,
+        feed_description=call.text("feedDescription") or f'Items in dataset with id "{call.ref}".',
+        feed_link=url(call.base, f"/v2/datasets/{call.ref}/items"),
+        columns=query.columns,
     )
 
 

@@ -41,6 +41,15 @@ def test_what_was_asked_to_go_is_gone(items: list[dict[str, object]], query: Ite
             assert item
 
 
+@given(ITEMS, QUERIES)
+def test_columns_that_are_known_are_those_that_come_out(
+    items: list[dict[str, object]], query: ItemsQuery
+) -> None:
+    for item in shaper(query)(items):
+        if query.columns is not None:
+            assert [name for name in query.columns if name in item] == list(item)
+
+
 @given(ITEMS)
 def test_a_query_without_wishes_changes_nothing(items: list[dict[str, object]]) -> None:
     assert list(shaper(ItemsQuery())(items)) == items
