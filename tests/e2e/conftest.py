@@ -7,13 +7,15 @@ laptop; with CI=true that is an error.
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
-from running import Server, Start, serve
+from running import JAVASCRIPT, Server, Start, serve
 
 if TYPE_CHECKING:
     from apify_client import ApifyClient
@@ -76,3 +78,21 @@ def nobody(server: Server) -> ApifyClient:
     from apify_client import ApifyClient
 
     return ApifyClient(api_url=server.address, api_public_url=server.address, max_retries=0)
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """node, once the JavaScript clients are installed. A skip without node; with CI=true no."""
+    program, npm = shutil.which("node"), shutil.which("npm")
+    if program is None or npm is None:
+        assert not os.environ.get("CI"), "node and npm are not installed"
+        pytest.skip("node and npm are not installed")
+    wanted = JAVASCRIPT / "package-lock.json"
+    installed = JAVASCRIPT / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
+        words = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        done = subprocess.run(
+            [npm, *words], cwd=JAVASCRIPT, capture_output=True, text=True, timeout=180
+        )
+        assert done.returncode == 0, done.stderr
+    return program

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+JAVASCRIPT = Path(__file__).with_name("js")
 STORECTL = [sys.executable, "-m", "storectl"]
 
 

@@ -18,7 +18,7 @@ import brotli
 import pytest
 from apify_client import ApifyClient, ApifyClientAsync
 from apify_client._resource_clients.key_value_store import KeyValueStoreClient
-from apify_client.errors import InvalidRequestError, NotFoundError
+from apify_client.errors import InvalidRequestError, NotFoundError, UnauthorizedError
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
@@ -198,6 +198,25 @@ def test_public_urls_open_a_restricted_store_without_a_token(store: KeyValueStor
     other = record.replace("it%27s%281%29%21", "other")
     assert other != record
     assert _refusal(other) == (401, "token-not-provided")
+
+
+def test_a_signature_opens_a_record_and_the_keys_for_a_client_without_a_token(
+    nobody: ApifyClient, store: KeyValueStoreClient
+) -> None:
+    store.set_record("K", {"n": 1})
+    seen = nobody.key_value_store(str(store.resource_id))
+    of_record = store.get_record_public_url("K").partition("signature=")[2]
+    of_keys = store.create_keys_public_url().partition("signature=")[2].replace("%3D", "=")
+
+    found = seen.get_record("K", signature=of_record)
+    keys = [item.key for item in seen.iterate_keys(signature=of_keys)]
+
+    assert found == {"key": "K", "value": {"n": 1}, "content_type": JSON}
+    assert keys == ["K"]
+    with pytest.raises(UnauthorizedError):
+        seen.get_record("K", signature=of_keys)
+    with pytest.raises(UnauthorizedError):
+        seen.list_keys(signature=of_record)
 
 
 def test_the_public_url_in_the_store_itself_opens(store: KeyValueStoreClient) -> None:
