@@ -17,6 +17,7 @@ from storectl.cli.settings import Settings, settle
 from storectl.cli.target import Chooser, Target
 from storectl.config import Config, Credential
 from storectl.errors import InvalidInput, NotFound
+from storectl.model import rules
 from storectl.model.ref import typed
 
 if TYPE_CHECKING:
@@ -115,6 +116,15 @@ class Session:
             break
         self.opened.append(Opened(noun, text, ref, store, remedy))
         return store, ref
+
+    def place(self, text: str | None) -> tuple[Store, str | None]:
+        """The store for a storage that is to be made, and its name: PROFILE: may lead it."""
+        profile, _, name = (text or "").rpartition(":")
+        name = name.removeprefix("~")
+        if text is not None:
+            rules.check_name(name)
+        store = self.store(self.chooser.profile(profile) if profile else None)
+        return store, name or None
 
     def expand_alias(self, args: list[str]) -> list[str]:
         """Replace a first word that is an alias of config.toml; commands come before those."""

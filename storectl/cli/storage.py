@@ -96,7 +96,12 @@ def _add_create(app: App, noun: Noun) -> None:
     def create(
         ctx: Context,
         name: Annotated[
-            str | None, typer.Argument(metavar="NAME", help="Its name.", show_default=False)
+            str | None,
+            typer.Argument(
+                metavar="NAME",
+                help="Its name; PROFILE: may stand before it.",
+                show_default=False,
+            ),
         ] = None,
         exist_ok: Annotated[
             bool, typer.Option("--exist-ok", help="Take the one of that name if there is one.")
@@ -106,9 +111,7 @@ def _add_create(app: App, noun: Noun) -> None:
             typer.Option(help="Who may read it without rights of their own.", show_default=False),
         ] = None,
     ) -> None:
-        if name is not None:
-            rules.check_name(name)
-        store = ctx.obj.store()
+        store, name = ctx.obj.place(name)
         keeper = keeper_of(store, noun.key)
         made, new = keeper.create(name)
         if not new and not exist_ok:
