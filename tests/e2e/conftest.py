@@ -28,8 +28,9 @@ collect_ignore_glob = ["test_apify_client*.py", "test_crawl.py"] if MISSING else
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 
-def pytest_report_header() -> str | None:
-    return f"e2e: left out, there is no {', '.join(MISSING)}" if MISSING else None
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if MISSING:
+        terminalreporter.write_line(f"e2e: most was left out, there is no {', '.join(MISSING)}")
 
 
 @pytest.fixture
