@@ -152,9 +152,7 @@ class Keeper(Generic[Kind]):
 
         def work(tx: Tx) -> tuple[StorageRow, bool]:
             if name is not None:
-                there = tx.one(
-                    self.shared["find_own"], user_id=user.id, noun=self.noun, name=name
-                )
+                there = tx.one(self.shared["find_own"], user_id=user.id, noun=self.noun, name=name)
                 if there is not None:
                     return StorageRow._make(there), False
             made = tx.one(self.shared["create"], **row)
@@ -268,9 +266,7 @@ class Keeper(Generic[Kind]):
     def _own(self, name: str) -> StorageRow | None:
         if self.user is None:
             return None
-        row = self.db.one(
-            self.shared["find_own"], user_id=self.user.id, noun=self.noun, name=name
-        )
+        row = self.db.one(self.shared["find_own"], user_id=self.user.id, noun=self.noun, name=name)
         return StorageRow._make(row) if row else None
 
     def _username(self, user_id: str) -> str | None:
@@ -301,7 +297,5 @@ def check_window(offset: int, limit: int, most: int = rules.MAX_LIST) -> int:
     """The limit to use: given ones are cut to the most that is allowed, 0 means that too."""
     for name, value in (("offset", offset), ("limit", limit)):
         if value < 0:
-            raise InvalidInput(
-                f"{name} must be 0 or more, not {value}", type="invalid-parameter"
-            )
+            raise InvalidInput(f"{name} must be 0 or more, not {value}", type="invalid-parameter")
     return min(limit or most, most)

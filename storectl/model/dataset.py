@@ -54,7 +54,6 @@ class ItemsQuery(Struct, rename="camel", frozen=True, kw_only=True):
             or self.skip_failed_pages
         )  # fmt: skip
 
-
     @property
     def columns(self) -> tuple[str, ...] | None:
         """The fields that items come out with, in their order, if the query names them."""

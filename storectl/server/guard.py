@@ -85,9 +85,7 @@ def is_restricted(place: Place, settings: Settings) -> bool:
     return level in ("RESTRICTED", "FOLLOW_USER_SETTING")
 
 
-def _signature_opens(
-    query: Mapping[str, str], parts: Mapping[str, str], place: Place
-) -> bool:
+def _signature_opens(query: Mapping[str, str], parts: Mapping[str, str], place: Place) -> bool:
     signature = query.get("signature")
     if not signature or not signature.isascii():
         return False

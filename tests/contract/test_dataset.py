@@ -166,9 +166,7 @@ def test_renaming_needs_as_many_names_as_fields(datasets: Datasets) -> None:
     datasets.create("few")
 
     with pytest.raises(InvalidInput):
-        list(
-            datasets.items("~few", ItemsQuery(fields=("a", "b"), output_fields=("x",))).lines
-        )
+        list(datasets.items("~few", ItemsQuery(fields=("a", "b"), output_fields=("x",))).lines)
 
 
 def test_a_view_of_the_schema_shapes_items(datasets: Datasets) -> None:

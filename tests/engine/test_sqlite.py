@@ -310,4 +310,3 @@ def test_damaged_bytes_are_found(tmp_path: Path) -> None:
     for name in ("hurt", "small"):
         with pytest.raises(Local, match="damaged"):
             list(store.datasets.items(f"~{name}", ItemsQuery()).lines)
-

@@ -93,7 +93,7 @@ def test_bodies_that_a_push_may_send(body: bytes, lines: list[bytes]) -> None:
         (b'[{"a":"\xff"}]', "not UTF-8: bad byte 0xff at offset 7"),
         (b'[{"a":1e999}]', "out of range"),
         (b'[{"a":-1E+400}]', "out of range"),
-        (b'[{"a":0.1' + b"0" * 400 + b'e+999}]', "Item 0"),
+        (b'[{"a":0.1' + b"0" * 400 + b"e+999}]", "Item 0"),
         (b'[{"a":NaN}]', "not JSON"),
         (b"{'a':1}", "not JSON"),
         (b'[{"a":' + b"[" * 300 + b"]" * 300 + b"}]", "200 levels"),

@@ -56,9 +56,7 @@ def test_a_request_id_is_derived_from_its_unique_key(unique_key: str, id: str) -
 
 
 @pytest.mark.parametrize(("given", "signature"), RECORD_SIGNATURES.items())
-def test_record_signatures_are_those_of_the_clients(
-    given: tuple[str, str], signature: str
-) -> None:
+def test_record_signatures_are_those_of_the_clients(given: tuple[str, str], signature: str) -> None:
     assert rules.record_signature(*given) == signature
     assert rules.opens_record(signature, *given)
 

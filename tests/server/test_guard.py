@@ -156,9 +156,7 @@ def test_no_other_text_is_a_signature(
 ) -> None:
     made = owner.post("/v2/datasets").json()["data"]
 
-    answer = connect(None).get(
-        f"/v2/datasets/{made['id']}/items", params={"signature": signature}
-    )
+    answer = connect(None).get(f"/v2/datasets/{made['id']}/items", params={"signature": signature})
 
     assert answer.status_code == 401
 
