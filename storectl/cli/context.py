@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -131,7 +130,11 @@ class Session:
         if not args or args[0].startswith("-") or args[0] in COMMANDS or args[0] in ALIASES:
             return args
         alias = self.config.aliases.get(args[0])
-        return shlex.split(alias) + args[1:] if alias else args
+        if not alias:
+            return args
+        import shlex  # few have an alias
+
+        return shlex.split(alias) + args[1:]
 
     def debug(self, text: str) -> None:
         """Say something on stderr under --debug, without secrets."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 Kind = Literal["text", "count", "bytes", "time", "moment", "access"]
 
@@ -25,11 +25,17 @@ class Column(NamedTuple):
     whole: bool = False
 
 
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_CONTROLS_IN_LINES = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+_CONTROLS = (
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    *(0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),  # change of direction
 )
-_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_NAMED = {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"}
+_ESCAPED = {
+    code: _NAMED.get(code) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+    for code in _CONTROLS
+}
+_ESCAPED_IN_LINES = {code: text for code, text in _ESCAPED.items() if chr(code) not in "\t\n"}
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -37,12 +43,7 @@ def visible(text: str, *, lines: bool = False) -> str:
 
     lines: leave newlines and tabs as they are.
     """
-    return (_CONTROLS_IN_LINES if lines else _CONTROLS).sub(_escape, text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return _NAMED.get(found[0]) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+    return text.translate(_ESCAPED_IN_LINES if lines else _ESCAPED)
 
 
 def pick(row: Any, field: str) -> Any:
@@ -64,7 +65,7 @@ def exact(value: Any) -> str:
         return value
     if isinstance(value, int | float):
         return str(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return msgspec.json.encode(value).decode()
 
 
 def tsv_cell(value: Any) -> str:

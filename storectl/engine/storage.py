@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from storectl.engine.db import Db, Taken, Tx, statements
 from storectl.errors import Conflict, InvalidInput, Local, NotFound
@@ -18,7 +18,7 @@ from storectl.model.token import User
 Kind = TypeVar("Kind", bound=Storage)
 
 
-class StorageRow(NamedTuple):
+class StorageRow(Struct, frozen=True):
     """A row of table `storage`, its columns in their order."""
 
     no: int
@@ -127,7 +127,7 @@ class Keeper(Generic[Kind]):
             total=total[0] if total else 0,
             offset=query.offset,
             limit=limit,
-            items=[self.describe(StorageRow._make(row), self.user.username) for row in rows],
+            items=[self.describe(StorageRow(*row), self.user.username) for row in rows],
         )
 
     def create(
@@ -154,10 +154,10 @@ class Keeper(Generic[Kind]):
             if name is not None:
                 there = tx.one(self.shared["find_own"], user_id=user.id, noun=self.noun, name=name)
                 if there is not None:
-                    return StorageRow._make(there), False
+                    return StorageRow(*there), False
             made = tx.one(self.shared["create"], **row)
             assert made is not None
-            return StorageRow._make(made), True
+            return StorageRow(*made), True
 
         found = self._own(name) if name is not None else None
         made, new = (found, False) if found else self.db.write(work)
@@ -191,7 +191,7 @@ class Keeper(Generic[Kind]):
             ) from None
         if now is None:
             raise NotFound.of(self.noun, ref)
-        return self.describe(StorageRow._make(now), self._username(row.user_id))
+        return self.describe(StorageRow(*now), self._username(row.user_id))
 
     def delete(self, ref: str) -> None:
         row = self.find(ref)
@@ -225,7 +225,7 @@ class Keeper(Generic[Kind]):
             return own
         if row is None:
             raise NotFound.of(self.noun, ref)
-        return StorageRow._make(row)
+        return StorageRow(*row)
 
     def touch(self, row: StorageRow) -> None:
         """Move the last access, at most once an hour. Reading works on a read-only store."""
@@ -267,7 +267,7 @@ class Keeper(Generic[Kind]):
         if self.user is None:
             return None
         row = self.db.one(self.shared["find_own"], user_id=self.user.id, noun=self.noun, name=name)
-        return StorageRow._make(row) if row else None
+        return StorageRow(*row) if row else None
 
     def _username(self, user_id: str) -> str | None:
         if self.user is not None and self.user.id == user_id:

@@ -5,13 +5,10 @@ Source: Apify API v2 and its official clients, unless a line says otherwise.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import os
 import re
-import secrets
-import string
 import time
-from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from binascii import b2a_base64
 from datetime import datetime, timezone
 
 from storectl.errors import InvalidInput, UnsupportedEncoding
@@ -46,7 +43,7 @@ GENERAL_ACCESS = (
     "ANYONE_WITH_NAME_CAN_READ",
 )
 
-_ALPHANUMERICS = string.digits + string.ascii_lowercase + string.ascii_uppercase
+_ALPHANUMERICS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ID = re.compile(r"[a-zA-Z0-9]{17}")
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 _USERNAME = re.compile(r"[a-zA-Z0-9_.-]{3,30}")
@@ -58,7 +55,7 @@ _TOKEN = re.compile(r"storectl_[0-9A-Za-z]{36}")
 
 def new_id() -> str:
     """17 random letters and digits: 101 bits, since an ID may be a key."""
-    return "".join(secrets.choice(_ALPHANUMERICS) for _ in range(17))
+    return _chance(17)
 
 
 def is_id(text: str) -> bool:
@@ -153,8 +150,8 @@ def check_access(level: str) -> str:
 
 def request_id(unique_key: str) -> str:
     """The ID of a request: 15 letters and digits of the SHA-256 of its uniqueKey."""
-    digest = b64encode(hashlib.sha256(unique_key.encode()).digest())
-    return digest.translate(None, b"+/=")[:15].decode()
+    digest = b2a_base64(_sha256(unique_key.encode()))
+    return digest.translate(None, b"+/=\n")[:15].decode()
 
 
 def now_ms() -> int:
@@ -174,18 +171,18 @@ def iso(ms: int) -> str:
 
 def new_token() -> str:
     """A fresh API token, 178 bits of chance."""
-    body = "".join(secrets.choice(_ALPHANUMERICS) for _ in range(30))
+    body = _chance(30)
     return f"storectl_{body}{_token_check(body)}"
 
 
 def is_token(text: str) -> bool:
     """Whether the text has the form and the checksum of one of our tokens."""
-    return bool(_TOKEN.fullmatch(text)) and hmac.compare_digest(_token_check(text[9:39]), text[39:])
+    return _TOKEN.fullmatch(text) is not None and _token_check(text[9:39]) == text[39:]
 
 
 def token_hash(token: str) -> bytes:
     """What is kept of a token. Plain SHA-256: there is nothing to guess."""
-    return hashlib.sha256(token.encode()).digest()
+    return _sha256(token.encode())
 
 
 def _token_check(body: str) -> str:
@@ -194,7 +191,10 @@ def _token_check(body: str) -> str:
     return _base62(crc32(body.encode())).rjust(6, "0")
 
 
-# Signed URLs. Source: apify-client-python `_utils/crypto.py`, `@apify/utilities`.
+def _chance(length: int) -> str:
+    """Random letters and digits, each as likely as the others to one part in 2**34 or better."""
+    number = int.from_bytes(os.urandom(length), "big") % 62**length
+    return _base62(number).rjust(length, "0")
 
 
 def _base62(number: int) -> str:
@@ -205,25 +205,40 @@ def _base62(number: int) -> str:
     return digits or "0"
 
 
+def _sha256(data: bytes) -> bytes:
+    from hashlib import sha256  # OpenSSL takes 3 ms to load, and most commands hash nothing
+
+    return sha256(data).digest()
+
+
+# Signed URLs. Source: apify-client-python `_utils/crypto.py`, `@apify/utilities`.
+
+
 def record_signature(secret: str, key: str) -> str:
     """The signature that opens one record for as long as the secret lives."""
-    digest = hmac.new(secret.encode(), key.encode(), hashlib.sha256).hexdigest()
-    return _base62(int(digest[:30], 16))
+    import hmac  # it loads OpenSSL too
+
+    digest = hmac.digest(secret.encode(), key.encode(), "sha256")
+    return _base62(int.from_bytes(digest[:15], "big"))
 
 
 def content_signature(secret: str, id: str, expires_ms: int = 0) -> str:
     """The signature that opens the contents of one storage until expires_ms; 0 is never."""
+    from base64 import urlsafe_b64encode  # few commands sign
+
     proof = record_signature(secret, f"0.{expires_ms}.{id}")
     return urlsafe_b64encode(f"0.{expires_ms}.{proof}".encode()).decode().rstrip("=")
 
 
 def opens_record(signature: str, secret: str, key: str) -> bool:
     """Whether the signature is that of the record."""
-    return hmac.compare_digest(signature.encode(), record_signature(secret, key).encode())
+    return _same(signature, record_signature(secret, key))
 
 
 def opens_content(signature: str, secret: str, id: str, at_ms: int) -> bool:
     """Whether the signature opens the storage's contents at the given time."""
+    from base64 import urlsafe_b64decode  # as above
+
     try:
         text = urlsafe_b64decode(signature + "=" * (-len(signature) % 4)).decode("ascii")
         version, expires, proof = text.split(".")
@@ -231,6 +246,13 @@ def opens_content(signature: str, secret: str, id: str, at_ms: int) -> bool:
     except ValueError:
         return False
     good = record_signature(secret, f"{version}.{expires}.{id}")
-    if version != "0" or not hmac.compare_digest(proof, good):
+    if version != "0" or not _same(proof, good):
         return False
     return expires_ms == 0 or at_ms <= expires_ms
+
+
+def _same(given: str, good: str) -> bool:
+    """Whether two texts are equal, in a time that tells nothing of where they differ."""
+    import hmac
+
+    return hmac.compare_digest(given.encode(), good.encode())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from storectl.model.dataset import Datasets
-from storectl.model.kvs import KeyValueStores
-from storectl.model.queue import Queues
-from storectl.model.token import Tokens, User
+if TYPE_CHECKING:  # a command about one noun loads no other
+    from storectl.model.dataset import Datasets
+    from storectl.model.kvs import KeyValueStores
+    from storectl.model.queue import Queues
+    from storectl.model.token import Tokens, User
 
 
 class Store(Protocol):
