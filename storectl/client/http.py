@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from storectl import __version__, errors
+from storectl.client.pace import Bucket, Pace
 from storectl.errors import Network, RateLimited, StorectlError
 from storectl.model import token as tokens
 from storectl.model.endpoint import Endpoint
@@ -55,6 +56,7 @@ class Http:
         self._debug = debug
         self._waiting = waiting
         self._sleep = sleep
+        self._pace = Pace()
         self._secure = self.server.startswith("https:")
         headers = {"User-Agent": f"storectl/{__version__}", "Accept": "*/*"}
         if token:
@@ -120,13 +122,15 @@ class Http:
             sent["Idempotency-Key"] = key
         if repeatable is None:
             repeatable = method in REPEATABLE
+        bucket = (parts.get("ref", ""), endpoint.fast)
         attempt = 0
         fresh = body() if callable(body) else body
         while True:
             request = self._client.build_request(
                 method, address, params=to_params(query), content=fresh, headers=sent
             )
-            failure, landed = self._attempt(request, stream)
+            self._pace.wait(bucket)
+            failure, landed = self._attempt(request, stream, bucket)
             if isinstance(failure, httpx.Response):
                 return failure
             if attempt >= self._retries or not _passing(failure):
@@ -142,7 +146,7 @@ class Http:
             attempt += 1
 
     def _attempt(
-        self, request: httpx.Request, stream: bool
+        self, request: httpx.Request, stream: bool, bucket: Bucket
     ) -> tuple[httpx.Response | StorectlError, bool]:
         """The answer, or the failure and whether the call may have taken effect."""
         started = time.monotonic()
@@ -154,6 +158,8 @@ class Http:
         except httpx.HTTPError as error:
             self._log(f"{request.method} {request.url} {type(error).__name__}")
             return self._no_answer(error), not isinstance(error, _NOT_SENT)
+        limit = response.headers.get("x-ratelimit-limit")
+        self._pace.answered(bucket, limit, refused=response.status_code == 429)
         took = (time.monotonic() - started) * 1000
         self._log(f"{request.method} {request.url} {response.status_code} {took:.0f} ms")
         if response.status_code < 300:

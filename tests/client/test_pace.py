@@ -1,0 +1,141 @@
+"""The rate is used up and not overrun, whatever the number of workers. Time is simulated."""
+
+from __future__ import annotations
+
+import heapq
+import random
+
+import pytest
+
+from storectl.client.pace import Pace
+
+STORAGE = ("~prices", False)
+
+
+class Server:
+    """A bucket that holds `rate` requests and fills at `rate` a second."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.due = 0.0
+        self.admitted = self.refused = 0
+
+    def ask(self, now: float) -> bool:
+        due = max(self.due, now)
+        if due - now > 1.0 - 1.0 / self.rate + 1e-9:
+            self.refused += 1
+            return False
+        self.due = due + 1.0 / self.rate
+        self.admitted += 1
+        return True
+
+
+def simulate(
+    server: Server, workers: int, calls: int, *, latency: tuple[float, float], paces: int = 1
+) -> float:
+    """Let workers make calls until all have been admitted; how long it took."""
+    clock = [0.0]
+    chance = random.Random(7)
+    shared = [Pace(clock=lambda: clock[0]) for _ in range(paces)]
+    # What happens next: (time, number, worker, what).
+    events: list[tuple[float, int, int, str]] = []
+    number = 0
+
+    def later(secs: float, worker: int, what: str) -> None:
+        nonlocal number
+        number += 1
+        heapq.heappush(events, (clock[0] + max(secs, 0.0), number, worker, what))
+
+    left = calls
+    for worker in range(workers):
+        later(shared[worker % paces].reserve(STORAGE), worker, "send")
+    while left > 0:
+        clock[0], _, worker, what = heapq.heappop(events)
+        pace = shared[worker % paces]
+        if what == "send":
+            later(chance.uniform(*latency), worker, "arrive")
+            continue
+        good = server.ask(clock[0])
+        pace.answered(STORAGE, str(server.rate), refused=not good)
+        left -= good
+        pause = 0.0 if good else 1.0 + chance.uniform(0, 0.5)
+        later(pause + pace.reserve(STORAGE), worker, "send")
+    return clock[0]
+
+
+@pytest.mark.parametrize("rate", [30, 60, 200, 400])
+@pytest.mark.parametrize("workers", [1, 8, 32])
+def test_the_limit_is_used_and_hardly_ever_hit(rate: int, workers: int) -> None:
+    server = Server(rate)
+    calls = rate * 100
+
+    took = simulate(server, workers, calls, latency=(0.0005, 0.002))
+
+    assert calls / (rate * took + rate) >= 0.98
+    assert server.refused <= 0.03 * calls
+
+
+@pytest.mark.parametrize("workers", [8, 32])
+def test_a_slow_and_uneven_network_changes_little(workers: int) -> None:
+    server = Server(30)
+
+    took = simulate(server, workers, 3000, latency=(0.02, 0.25))
+
+    assert 3000 / (30 * took + 30) >= 0.98
+    assert server.refused <= 90
+
+
+def test_processes_that_share_a_budget_find_their_parts() -> None:
+    server = Server(30)
+
+    took = simulate(server, 16, 3000, latency=(0.001, 0.01), paces=4)
+
+    assert 3000 / (30 * took + 30) >= 0.9
+    assert server.refused <= 0.1 * 3000
+
+
+def test_before_the_first_answer_the_oldest_promise_holds() -> None:
+    pace = Pace(clock=lambda: 0.0)
+
+    waits = [pace.reserve(STORAGE) for _ in range(60)]
+
+    assert sum(wait <= 0 for wait in waits) == 16
+    assert waits[-1] == pytest.approx(59 / 30 - 0.5)
+
+
+def test_a_server_without_a_limit_is_not_paced() -> None:
+    pace = Pace(clock=lambda: 0.0)
+    pace.reserve(STORAGE)
+    pace.answered(STORAGE, "1000000", refused=False)
+
+    assert [pace.reserve(STORAGE) for _ in range(1000)] == [0.0] * 1000
+
+
+@pytest.mark.parametrize("header", [None, "", "x", "-3", "0", "nan", "inf"])
+def test_a_header_that_is_none_changes_nothing(header: str | None) -> None:
+    pace = Pace(clock=lambda: 0.0)
+    pace.reserve(STORAGE)
+
+    pace.answered(STORAGE, header, refused=False)
+
+    assert pace.reserve(STORAGE) == pytest.approx(1 / 30 - 0.5)
+
+
+def test_storages_and_classes_do_not_wait_for_each_other() -> None:
+    pace = Pace(clock=lambda: 0.0)
+    for _ in range(100):
+        pace.reserve(STORAGE)
+
+    assert pace.reserve(("~other", False)) <= 0
+    assert pace.reserve(("~prices", True)) <= 0
+
+
+def test_waits_are_slept() -> None:
+    slept: list[float] = []
+    pace = Pace(clock=lambda: 0.0, sleep=slept.append)
+
+    for _ in range(20):
+        pace.wait(STORAGE)
+
+    assert len(slept) == 4
+    assert slept == sorted(slept)
