@@ -32,7 +32,7 @@ Bucket = tuple[str, bool]
 
 
 class _State:
-    """due: when the next request would come if all came evenly. share: of the rate, that we take."""
+    """due: when the next request would come if all came evenly. share: our part of the rate."""
 
     __slots__ = ("due", "rate", "refused_at", "share")
 
