@@ -54,7 +54,10 @@ class Datasets(Keeper[Dataset]):
         with known_as(self.noun, ref):
             for at, part in enumerate(items.split(MAX_BATCH_BYTES)):
                 self.http.send(
-                    dataset.PUSH, ref=ref, content=part.json(), key=f"{key}-{at}" if at else key
+                    dataset.PUSH,
+                    ref=ref,
+                    content=part.json(),
+                    idempotency_key=f"{key}-{at}" if at else key,
                 )
 
     def statistics(self, ref: str) -> dict[str, Any]:

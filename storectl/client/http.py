@@ -96,10 +96,9 @@ class Http:
         json: object = None,
         content: bytes | Callable[[], Iterator[bytes] | None] | None = None,
         headers: Mapping[str, str] | None = None,
-        key: str | None = None,
+        idempotency_key: str | None = None,
         repeatable: bool | None = None,
         stream: bool = False,
-        places: Mapping[str, str] | None = None,
         **parts: str,
     ) -> httpx.Response:
         """Send one call, again where that does no harm, and raise what went wrong.
@@ -107,19 +106,18 @@ class Http:
         query: a Struct or a dict; absent, false and empty values are left out.
         content: bytes, or what makes a fresh stream of them for each attempt; None
         from it means that there is no other, and so no other attempt.
-        key: an Idempotency-Key; repeatable: that a repetition is harmless, which
-        is assumed of GET, HEAD, PUT and DELETE. stream: leave the body unread;
-        close the response after use. parts: placeholders of the path; places: those
-        among them whose name means something else here (the key of a record).
+        repeatable: that a repetition is harmless, which is assumed of GET, HEAD, PUT
+        and DELETE. stream: leave the body unread; close the response after use.
+        parts: placeholders of the path.
         """
         method = endpoint.method
-        address = self.server + endpoint.url(**parts, **(places or {}))
+        address = self.server + endpoint.url(**parts)
         sent = dict(headers or {})
         body: Any = content if json is None else msgspec.json.encode(json)
         if body is not None and not headers:
             sent["Content-Type"] = "application/json"
-        if key is not None:
-            sent["Idempotency-Key"] = key
+        if idempotency_key is not None:
+            sent["Idempotency-Key"] = idempotency_key
         if repeatable is None:
             repeatable = method in REPEATABLE
         bucket = (parts.get("ref", ""), endpoint.fast)
@@ -136,7 +134,7 @@ class Http:
             if attempt >= self._retries or not _passing(failure):
                 raise failure
             # What may have landed is only sent again where that changes nothing.
-            if landed and not repeatable and not (key is not None and self._keeps_keys()):
+            if landed and not repeatable and not (idempotency_key and self._keeps_keys()):
                 raise failure
             if callable(body):
                 fresh = body()

@@ -49,7 +49,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
             answer = self.http.send(
                 kvs.RECORD if body else kvs.HEAD_RECORD,
                 ref=ref,
-                places={"key": rules.check_key(key)},
+                key=rules.check_key(key),
                 # Without this a server may alter HTML.
                 query={"attachment": True} if body else None,
                 headers=AS_STORED,
@@ -78,15 +78,15 @@ class KeyValueStores(Keeper[KeyValueStore]):
         encoding = rules.check_encoding(record.content_encoding)
         if encoding is not None:
             headers["Content-Encoding"] = encoding
-        place = {"key": rules.check_key(record.key)}
+        key = rules.check_key(record.key)
         with spooled(record) as whole, known_as(self.noun, ref):
             headers["Content-Length"] = str(whole.size)
             attempts = Attempts(whole)
-            self.http.send(kvs.PUT_RECORD, ref=ref, places=place, content=attempts, headers=headers)
+            self.http.send(kvs.PUT_RECORD, ref=ref, key=key, content=attempts, headers=headers)
 
     def remove(self, ref: str, key: str) -> None:
         try:
-            self.http.send(kvs.DELETE_RECORD, ref=ref, places={"key": rules.check_key(key)})
+            self.http.send(kvs.DELETE_RECORD, ref=ref, key=rules.check_key(key))
         except NotFound:
             self.get(ref)
 

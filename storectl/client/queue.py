@@ -223,7 +223,7 @@ class Queues(Keeper[Queue]):
                 ref=ref,
                 query=query,
                 content=array(left) if len(left) > 1 else left[0].body,
-                key=f"{key}-{attempt}" if attempt else key,
+                idempotency_key=f"{key}-{attempt}" if attempt else key,
                 repeatable=True,
             )
             if len(left) > 1:
