@@ -95,6 +95,16 @@ def default_store() -> Path:
     return user_data_path("storectl", appauthor=False)
 
 
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Where journals of transfers are: STORECTL_STATE_DIR, or the platform's place."""
+    chosen = environ.get("STORECTL_STATE_DIR")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_state_path  # only where no folder is given
+
+    return user_state_path("storectl", appauthor=False)
+
+
 def read_config(where: Path) -> Config:
     """config.toml, or defaults if there is none. Local if it cannot be understood."""
     return _read(where / CONFIG, Config) or Config()

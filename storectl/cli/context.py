@@ -22,6 +22,7 @@ from storectl.model.ref import typed
 if TYPE_CHECKING:
     from storectl.model.storage import Storages
     from storectl.model.store import Served, Store
+    from storectl.transfer.journal import Journal
 
 
 class Opened(NamedTuple):
@@ -40,7 +41,7 @@ class Opened(NamedTuple):
 class Session:
     """The settings of a run, its voice, and the stores it opened. Commands have it as ctx.obj.
 
-    secrets: tokens in use, which must not be shown.
+    secrets: tokens in use, which must not be shown. args: the words of the command line.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -48,6 +49,7 @@ class Session:
         self.flags: Flags = {}
         self.opened: list[Opened] = []
         self.secrets: list[str] = []
+        self.args: list[str] = []
         self._stores: dict[Target, Store] = {}
 
     @cached_property
@@ -124,6 +126,28 @@ class Session:
             rules.check_name(name)
         store = self.store(self.chooser.profile(profile) if profile else None)
         return store, name or None
+
+    def journal(self, verb: str, store: Store, **job: object) -> Journal:
+        """The journal of a transfer with a store. job: what else identifies it, as JSON values."""
+        from storectl.transfer.journal import Journal
+
+        target = self._target(store)
+        place = target.server or str(Path(target.place).absolute())
+        return Journal(conf.state_folder(self.environ), verb, {"place": place, **job})
+
+    def jobs(self, store: Store) -> int:
+        """How many calls at once make sense: one, where the store is in this process."""
+        return self.settings.jobs if self._target(store).server else 1
+
+    def again(self, *without: str) -> str:
+        """This command line to be pasted, without some words."""
+        import shlex  # for transfers that end early
+
+        words = [word for word in self.args if word not in without]
+        return shlex.join(["storectl", *words])
+
+    def _target(self, store: Store) -> Target:
+        return next(target for target, known in self._stores.items() if known is store)
 
     def expand_alias(self, args: list[str]) -> list[str]:
         """Replace a first word that is an alias of config.toml; commands come before those."""

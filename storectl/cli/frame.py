@@ -196,6 +196,7 @@ def run(args: list[str], session: Session) -> int:
     Failures are raised, also those of usage (typer.TyperException).
     """
     root = Root()
+    session.args = args
     try:
         with root.make_context("storectl", session.expand_alias(args), obj=session) as ctx:
             root.invoke(ctx)
