@@ -138,8 +138,8 @@ class Datasets(Keeper[Dataset]):
     def check_schema(self, schema: object) -> None:
         check_schema(schema)
 
-    def erase(self, tx: Tx, no: int) -> None:
-        tx.all(self.sql["erase"], no=no)
+    def erase(self, tx: Tx, no: int, limit: int) -> int:
+        return len(tx.all(self.sql["erase"], no=no, limit=limit))
 
     def _fold(self, tx: Tx, no: int, first: int) -> None:
         """Turn the tail, all rows from `first` on, into chunks."""

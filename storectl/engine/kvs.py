@@ -176,9 +176,13 @@ class KeyValueStores(Keeper[KeyValueStore]):
             },
         )
 
-    def erase(self, tx: Tx, no: int) -> None:
-        tx.all(self.sql["list_all"], no=no, not_before=self.clock() + GRACE_SECS * 1000)
-        tx.all(self.sql["erase"], no=no)
+    def erase(self, tx: Tx, no: int, limit: int) -> int:
+        gone = tx.all(self.sql["erase"], no=no, limit=limit)
+        due = self.clock() + GRACE_SECS * 1000
+        blobs = [{"blob": blob, "not_before": due} for (blob,) in gone if blob]
+        if blobs:
+            tx.many(self.sql["list"], blobs)
+        return len(gone)
 
     def _place(self, tx: Tx, id: str, key: str, content_type: str) -> tuple[int, int, str | None]:
         """The number of a storage, and size and blob of what is under the key by now."""

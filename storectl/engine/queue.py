@@ -273,8 +273,8 @@ class Queues(Keeper[Queue]):
             },
         )
 
-    def erase(self, tx: Tx, no: int) -> None:
-        tx.all(self.sql["erase"], no=no)
+    def erase(self, tx: Tx, no: int, limit: int) -> int:
+        return len(tx.all(self.sql["erase"], no=no, limit=limit))
 
     def _writes(self, tx: Tx, ref: str, no: int, client_key: str | None) -> Writes:
         return Writes(tx, self.sql, ref, no, client_key, self.clock())

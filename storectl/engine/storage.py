@@ -17,6 +17,12 @@ from storectl.model.token import User
 
 Kind = TypeVar("Kind", bound=Storage)
 
+ERASE_ROWS = 500
+"""Rows of a deleted storage that go in one transaction."""
+
+FORGET_MS = 60_000
+"""How often answers that are over 24 hours old are forgotten."""
+
 
 class StorageRow(Struct, frozen=True):
     """A row of table `storage`, its columns in their order."""
@@ -102,6 +108,7 @@ class Keeper(Generic[Kind]):
         self.db = db
         self.user = user
         self.reads = reads
+        self._forgot_at = 0
         self.sql = statements(self.noun, db.dialect)
         self.shared = statements("storage", db.dialect)
 
@@ -194,17 +201,27 @@ class Keeper(Generic[Kind]):
         return self.describe(StorageRow(*now), self._username(row.user_id))
 
     def delete(self, ref: str) -> None:
+        """Delete the row, then what it held: in slices, so that no other writer waits long."""
         row = self.find(ref)
 
         def work(tx: Tx) -> bool:
             if tx.one(self.shared["delete"], no=row.no) is None:
                 return False
-            tx.all(self.shared["forget_answers"], no=row.no)
-            self.erase(tx, row.no)
+            tx.all(self.shared["list_erased"], no=row.no, noun=self.noun)
             return True
 
         if not self.db.write(work):
             raise NotFound.of(self.noun, ref)
+        while rest := self.db.one(self.shared["next_erased"], noun=self.noun):
+            self._erase_some(rest[0])  # also what an earlier process was killed at
+
+    def _erase_some(self, no: int) -> None:
+        def work(tx: Tx) -> None:
+            if self.erase(tx, no, ERASE_ROWS) < ERASE_ROWS:
+                tx.all(self.shared["forget_answers"], no=no)
+                tx.all(self.shared["strike_erased"], no=no)
+
+        self.db.write(work)
 
     def find(self, ref: str) -> StorageRow:
         """The row that a ref leads to. NotFound if there is none."""
@@ -247,8 +264,14 @@ class Keeper(Generic[Kind]):
 
     def answer(self, tx: Tx, no: int, key: str | None, answer: bytes) -> None:
         """Remember the answer to a write."""
-        if key is not None:
-            tx.all(self.shared["answer"], no=no, key=key, now=rules.now_ms(), answer=answer)
+        if key is None:
+            return
+        now = rules.now_ms()
+        tx.all(self.shared["answer"], no=no, key=key, now=now, answer=answer)
+        if now - self._forgot_at > FORGET_MS:
+            self._forgot_at = now
+            before = now - rules.IDEMPOTENCY_SECS * 1000
+            tx.all(self.shared["forget_old_answers"], before=before)
 
     def describe(self, row: StorageRow, username: str | None) -> Kind:
         """The row as the API shows it. Nouns add their own fields."""
@@ -259,8 +282,8 @@ class Keeper(Generic[Kind]):
         if not isinstance(schema, dict):
             raise InvalidInput("schema must be a JSON object", type="store-schema-invalid")
 
-    def erase(self, tx: Tx, no: int) -> None:
-        """Delete what a storage holds."""
+    def erase(self, tx: Tx, no: int, limit: int) -> int:
+        """Delete up to `limit` rows of what a storage held; how many there were."""
         raise NotImplementedError
 
     def _own(self, name: str) -> StorageRow | None:

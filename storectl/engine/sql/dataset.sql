@@ -44,4 +44,6 @@ WHERE storage_no = :no AND first <= :last AND first >= (
 ORDER BY first;
 
 -- erase --
-DELETE FROM chunk WHERE storage_no = :no;
+DELETE FROM chunk
+WHERE no IN (SELECT no FROM chunk WHERE storage_no = :no LIMIT :limit)
+RETURNING 1;

@@ -37,7 +37,9 @@ SET delete_count = delete_count + 1, bytes = bytes - :size, modified_at = :now, 
 WHERE no = :no;
 
 -- erase --
-DELETE FROM record WHERE storage_no = :no;
+DELETE FROM record
+WHERE no IN (SELECT no FROM record WHERE storage_no = :no LIMIT :limit)
+RETURNING blob;
 
 -- list --
 INSERT INTO garbage (blob, not_before) VALUES (:blob, :not_before);
@@ -45,10 +47,6 @@ INSERT INTO garbage (blob, not_before) VALUES (:blob, :not_before);
 -- strike --
 -- Only while no sweep may be at it: a due blob may be gone already.
 DELETE FROM garbage WHERE blob = :blob AND not_before > :now RETURNING blob;
-
--- list_all --
-INSERT INTO garbage (blob, not_before)
-SELECT blob, :not_before FROM record WHERE storage_no = :no AND blob IS NOT NULL;
 
 -- due --
 SELECT blob FROM garbage WHERE not_before <= :now ORDER BY not_before LIMIT :limit;

@@ -129,4 +129,6 @@ WHERE storage_no = :no AND locked_until > :now AND id > :after
 ORDER BY id LIMIT :limit;
 
 -- erase --
-DELETE FROM request WHERE storage_no = :no;
+DELETE FROM request
+WHERE no IN (SELECT no FROM request WHERE storage_no = :no LIMIT :limit)
+RETURNING 1;

@@ -51,6 +51,15 @@ RETURNING *;
 -- delete --
 DELETE FROM storage WHERE no = :no RETURNING no;
 
+-- list_erased --
+INSERT INTO erased (storage_no, noun) VALUES (:no, :noun);
+
+-- next_erased --
+SELECT storage_no FROM erased WHERE noun = :noun ORDER BY storage_no LIMIT 1;
+
+-- strike_erased --
+DELETE FROM erased WHERE storage_no = :no;
+
 -- touch --
 UPDATE storage SET accessed_at = :now WHERE no = :no AND accessed_at < :now;
 

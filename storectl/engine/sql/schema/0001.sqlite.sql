@@ -127,6 +127,12 @@ CREATE INDEX request_head ON request (storage_no, ord)
 CREATE INDEX request_locked ON request (storage_no, locked_until)
     WHERE locked_until IS NOT NULL;
 
+-- Storages whose row is gone and whose contents are being deleted, slice by slice.
+CREATE TABLE erased (
+    storage_no INTEGER PRIMARY KEY,
+    noun       TEXT NOT NULL
+) STRICT;
+
 -- Answers to writes that carried an Idempotency-Key, for 24 hours.
 CREATE TABLE answered (
     storage_no INTEGER NOT NULL,
