@@ -136,8 +136,8 @@ class Session:
         return Journal(conf.state_folder(self.environ), verb, {"place": place, **job})
 
     def jobs(self, store: Store) -> int:
-        """How many calls at once make sense: one, where the store is in this process."""
-        return self.settings.jobs if self._target(store).server else 1
+        """How many calls at once make sense; 0 where the store is in this process."""
+        return self.settings.jobs if self._target(store).server else 0
 
     def again(self, *without: str) -> str:
         """This command line to be pasted, without some words."""

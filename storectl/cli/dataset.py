@@ -24,6 +24,7 @@ from storectl.formats import Options, write
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.transfer import dataset as transfer
 from storectl.transfer.dataset import Source
+from storectl.transfer.windows import checked
 
 app = App("Datasets: append items, read them back in any format.")
 
@@ -169,7 +170,7 @@ def items(
     )
     name = "csv" if wanted == "tsv" else wanted
     if to_file is None:
-        out.raw(write(name, transfer.checked(page, query), options))
+        out.raw(write(name, checked(page, query), options))
         return
     done, _ = out.follow(transfer.save(page, query, name, options, to_file), "item")
     out.summary(f"{summary(done, 'item')} to {to_file}")
@@ -197,7 +198,7 @@ def _table(ctx: Context, datasets: Datasets, ref: str, query: ItemsQuery, all: b
         query = msgspec.structs.replace(query, limit=PREVIEW)
     page = datasets.items(ref, query)
     decode = msgspec.json.Decoder().decode_lines
-    rows = (row for block in transfer.checked(page, query) for row in decode(block))
+    rows = (row for block in checked(page, query) for row in decode(block))
     first: list[Row] = []
     for row in rows:
         first.append(row)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from storectl.cli.values import human_bytes, human_secs, plural, visible
-from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
+from storectl.transfer.events import Advanced, Event, Finished, Refused, Saved, Started
 
 DRAW_SECS = 0.1
 PLAIN_SECS = 10.0
@@ -20,6 +20,7 @@ class Progress:
     def __init__(self, stderr: TextIO, noun: str, *, moving: bool, plain: bool) -> None:
         self.stderr, self.noun, self.moving, self.plain = stderr, noun, moving, plain
         self.refused: list[Refused] = []
+        self.saved: list[Saved] = []
         self.started = Started()
         self._begin = time.monotonic()
         self._next = self._begin + (DRAW_SECS if moving else PLAIN_SECS)
@@ -36,6 +37,8 @@ class Progress:
                     self._advance(event)
                 elif isinstance(event, Refused):
                     self._refuse(event)
+                elif isinstance(event, Saved):
+                    self.saved.append(event)
                 elif isinstance(event, Started):
                     self.started = event
                 else:
@@ -67,9 +70,11 @@ class Progress:
 
     def _state(self, event: Advanced, secs: float) -> str:
         parts = [plural(event.moved, self.noun), human_bytes(event.bytes)]
-        total = self.started.total_bytes
+        total, done = self.started.total_bytes, event.bytes
+        if event.scanned is not None:
+            total, done = self.started.total, event.scanned
         if total:
-            parts.append(f"{min(100, event.bytes * 100 // total)} %")
+            parts.append(f"{min(100, done * 100 // total)} %")
         parts.append(f"{human_bytes(int(event.bytes / max(secs, 0.001)))}/s")
         return "  ".join(parts)
 
@@ -87,9 +92,14 @@ class Progress:
 
 
 def summary(done: Finished, noun: str) -> str:
-    """`12,345 items, 4.5 MB in 1.2 s (10,287 items/s)`."""
-    rate = int(done.moved / max(done.secs, 0.001))
-    return (
+    """`12,345 items, 4.5 MB in 1.2 s (10,287 items/s)`, and what else is to be said of it."""
+    rate = int((done.moved - done.resumed) / max(done.secs, 0.001))
+    text = (
         f"{plural(done.moved, noun)}, {human_bytes(done.bytes)} in {human_secs(done.secs)} "
         f"({rate:,} {noun}s/s)"
     )
+    if done.resumed:
+        text += f", {done.resumed:,} of them earlier"
+    if done.retries:
+        text += f", {done.retries:,} calls made again"
+    return text

@@ -12,13 +12,14 @@ from typing import BinaryIO, NamedTuple, cast
 
 import msgspec
 
-from storectl.errors import InvalidInput, Local, Network, TooLarge
+from storectl.errors import InvalidInput, Local, TooLarge
 from storectl.formats import Options, detect, read, write
 from storectl.formats.batch import Batch
 from storectl.model import rules
 from storectl.model.dataset import Datasets, ItemsPage, ItemsQuery
 from storectl.model.items import Items
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
+from storectl.transfer.windows import checked
 
 BATCH_BYTES = 4 * 1024 * 1024
 """Of one call: large enough that its round trip does not count, less than half of the limit."""
@@ -195,16 +196,6 @@ def _breaking_schema(error: InvalidInput) -> dict[int, str]:
         or "breaks the schema of the dataset"
         for one in told.invalid_items
     }
-
-
-def checked(page: ItemsPage, query: ItemsQuery) -> Iterator[bytes]:
-    """The blocks of a page. Raises Network if fewer items come than the store announced."""
-    count = 0
-    for block in page.lines:
-        count += block.count(b"\n")
-        yield block
-    if count != page.scanned and not query.shapes:
-        raise Network(f"only {count:,} of {page.scanned:,} items came; the answer was cut off")
 
 
 def save(

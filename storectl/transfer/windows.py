@@ -1,0 +1,182 @@
+"""The rows of a dataset in windows: fetched ahead by threads, handed over in order."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import chain, count
+from tempfile import TemporaryFile
+
+from msgspec.structs import replace
+
+from storectl.errors import Internal, Network
+from storectl.model.dataset import Dataset, Datasets, ItemsPage, ItemsQuery
+
+WINDOW_BYTES = 4 * 1024 * 1024
+"""Of one call: its round trip does not count, and as many as there are threads fit in memory."""
+
+FEWEST_ROWS, MOST_ROWS, ROWS = 100, 50_000, 5_000
+"""Of one call: at least, at most, and where the size of items is not known."""
+
+HELD_BYTES = 6 * 1024 * 1024
+"""Of a window in memory; what is over that goes to disk until its turn comes."""
+
+FIRST_WAIT_SECS, LONGEST_WAIT_SECS = 0.5, 30.0
+
+Window = tuple[int, Iterable[bytes]]
+"""How many rows were scanned, and blocks of JSON lines, not cut at ends of lines."""
+
+
+def rows_of_window(dataset: Dataset) -> int:
+    """How many items make about WINDOW_BYTES, by their mean size."""
+    size = (dataset.stats or {}).get("storageBytes")
+    if not isinstance(size, int) or size <= 0 or not dataset.item_count:
+        return ROWS
+    return min(max(WINDOW_BYTES * dataset.item_count // size, FEWEST_ROWS), MOST_ROWS)
+
+
+class Rows:
+    """The rows that a query selects, as the dataset is when it is first asked.
+
+    total: items in the dataset then; items that come later are not among the rows.
+    jobs: calls at once; 0 reads in this thread, for a store in this process. retries:
+    how often a body that breaks off is asked for again; retried: how often it was.
+    """
+
+    def __init__(
+        self,
+        datasets: Datasets,
+        ref: str,
+        query: ItemsQuery,
+        *,
+        total: int | None = None,
+        jobs: int = 0,
+        retries: int = 8,
+    ) -> None:
+        self.datasets, self.ref, self.query = datasets, ref, query
+        self.jobs, self.retries = jobs, retries
+        self.retried = 0
+        self._grown = 0
+        self._over = False
+        self.total = self._count() if total is None else total
+
+    def __len__(self) -> int:
+        rows = max(self.total - self.query.offset, 0)
+        return rows if self.query.limit is None else min(rows, self.query.limit)
+
+    def windows(self, start: int, size: int) -> Iterator[Window]:
+        """The rows from `start` on, `size` of them at a time, each window to be read at once."""
+        cuts = ((at, min(at + size, len(self))) for at in range(start, len(self), size))
+        if not self.jobs:
+            for at, end in cuts:
+                yield end - at, self._streamed(at, end)
+            return
+        pool = ThreadPoolExecutor(self.jobs, "window")
+        waiting: deque[Future[Window]] = deque()
+        try:
+            for cut in cuts:
+                waiting.append(pool.submit(self._held, *cut))
+                if len(waiting) > self.jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            self._over = True
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _count(self) -> int:
+        # Of a page, not of the description of the dataset, which may lag behind.
+        page = self.datasets.items(self.ref, replace(self.query, limit=1))
+        _drain(page)
+        return page.total
+
+    def _streamed(self, at: int, end: int) -> Iterator[bytes]:
+        while at < end:
+            page = self._page(at, end)
+            yield from checked(page, self.query)
+            at += page.scanned
+
+    def _held(self, start: int, end: int) -> Window:
+        """A whole window, however many answers it takes: a server may give less than is asked."""
+        at = start
+        parts: list[Iterable[bytes]] = []
+        while at < end:
+            scanned, blocks = self._answer(at, end)
+            parts.append(blocks)
+            at += scanned
+        return end - start, chain.from_iterable(parts)
+
+    def _answer(self, at: int, end: int) -> Window:
+        """One answer to its end; asked for again if it breaks off."""
+        for attempt in count():
+            page = self._page(at, end)  # the client tries again by itself
+            try:
+                return page.scanned, held(self._unless_over(checked(page, self.query)))
+            except (Network, Internal):
+                if attempt >= self.retries or self._over:
+                    raise
+                self.retried += 1
+                longest = min(FIRST_WAIT_SECS * 2**attempt, LONGEST_WAIT_SECS)
+                time.sleep(random.uniform(0, longest))
+        raise AssertionError
+
+    def _unless_over(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            if self._over:
+                raise Network("stopped")
+            yield block
+
+    def _page(self, at: int, end: int) -> ItemsPage:
+        """The answer for rows [at, end). Newest first, positions move as the dataset grows."""
+        for _ in range(100):
+            grown = self._grown
+            offset = self.query.offset + at + grown
+            page = self.datasets.items(self.ref, replace(self.query, offset=offset, limit=end - at))
+            if self.query.desc and page.total != self.total + grown:
+                self._grown = page.total - self.total
+                _drain(page)
+                continue
+            if not page.scanned:
+                raise Network(
+                    f"the dataset had {self.total:,} items, and none come from {offset:,} on"
+                )
+            return page
+        raise Network("the dataset grows faster than it can be read newest first")
+
+
+def _drain(page: ItemsPage) -> None:
+    for _ in page.lines:
+        pass  # an answer that is read to its end gives its connection back
+
+
+def checked(page: ItemsPage, query: ItemsQuery) -> Iterator[bytes]:
+    """The blocks of a page. Raises Network if fewer items come than the store announced."""
+    count = 0
+    for block in page.lines:
+        count += block.count(b"\n")
+        yield block
+    if count != page.scanned and not query.shapes:
+        raise Network(f"only {count:,} of {page.scanned:,} items came; the answer was cut off")
+
+
+def held(blocks: Iterable[bytes]) -> Iterable[bytes]:
+    """All blocks, taken at once: in memory, or on disk what is over HELD_BYTES."""
+    kept: list[bytes] = []
+    size = 0
+    source = iter(blocks)
+    for block in source:
+        kept.append(block)
+        size += len(block)
+        if size >= HELD_BYTES:
+            break
+    else:
+        return kept
+    spool = TemporaryFile()  # noqa: SIM115 goes with its last reader
+    for block in source:
+        spool.write(block)
+    spool.seek(0)
+    return chain(kept, iter(partial(spool.read, 256 * 1024), b""))
