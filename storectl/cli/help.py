@@ -20,6 +20,7 @@ OTHER_VARIABLES = [
     ("STORECTL_TOKEN_FILE", "File that holds the token, such as a mounted secret."),
     ("APIFY_TOKEN", "Token, if neither of these is set."),
     ("TERM=dumb", "No colours."),
+    ("STORECTL_REQUEST_URL", "Set by `queue work` for its children; also _ID and more."),
 ]
 
 OTHER_WORDS = {

@@ -15,7 +15,7 @@ from storectl.cli.values import plural
 from storectl.errors import Conflict, InvalidInput, Partial
 from storectl.model import rules
 from storectl.model.queue import LockedHead, Queues
-from storectl.model.request import Request, state_of
+from storectl.model.request import Request, as_handled, state_of
 
 
 def add_lock_verbs(app: App) -> None:
@@ -196,7 +196,7 @@ def handle(
     store, opened = ctx.obj.open(ref, "queue")
     found = by_id(ctx, store.queues, opened, ids)
     fresh = [one for one in found if one.get("handledAt") is None]
-    changed = [_handled(one, error) for one in fresh]
+    changed = [as_handled(one, error=error) for one in fresh]
     if changed and not dry_run:
         store.queues.update_requests(opened, changed, client_key=client_key)
     names = [one["id"] for one in fresh]
@@ -208,10 +208,3 @@ def handle(
         names,
         {"handled": 0 if dry_run else len(names), "alreadyHandled": already, "ids": names},
     )
-
-
-def _handled(request: Request, error: str | None) -> Request:
-    done = {**request, "handledAt": rules.iso(rules.now_ms())}
-    if error is not None:
-        done["errorMessages"] = [*(request.get("errorMessages") or []), error]
-    return done

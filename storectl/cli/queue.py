@@ -22,6 +22,7 @@ from storectl.cli.progress import summary
 from storectl.cli.request import SomeIds, States, batched, by_id, selected, states_of
 from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
+from storectl.cli.work import add_work_verb
 from storectl.errors import InvalidInput, NotFound, Partial
 from storectl.model import rules
 from storectl.model.queue import Added, Queue, Queues
@@ -49,6 +50,7 @@ QUEUE = Noun(
 
 add_verbs(app, QUEUE)
 add_lock_verbs(app)
+add_work_verb(app)
 
 
 @app.command("add")

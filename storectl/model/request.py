@@ -120,6 +120,7 @@ State = Literal["pending", "locked", "handled", "failed"]
 # How Crawlee leaves a request that it gave up: its JavaScript says ERROR_HANDLER (5), its
 # Python ERROR (6). What it did in the end may have errorMessages too, of earlier attempts.
 _FAILED = (5, 6)
+_DONE, _GIVEN_UP = 4, 6
 
 
 def state_of(request: Request) -> State:
@@ -134,6 +135,42 @@ def state_of(request: Request) -> State:
     if isinstance(mark, int):
         return "failed" if mark in _FAILED else "handled"
     return "failed" if request.get("errorMessages") else "handled"
+
+
+def as_handled(request: Request, *, error: str | None = None) -> Request:
+    """The request as it is once somebody has visited it. error: why that failed.
+
+    What has errorMessages of earlier attempts gets Crawlee's mark for success, since
+    otherwise it would count as failed.
+    """
+    messages = list(request.get("errorMessages") or [])
+    if error is not None:
+        messages.append(error)
+    done = {**_unlocked(request), "handledAt": rules.iso(rules.now_ms())}
+    if messages:
+        done["errorMessages"] = messages
+    mark = _crawlees(request)
+    if "state" in mark or (messages and error is None):
+        state = _DONE if error is None else _GIVEN_UP
+        done["userData"] = {
+            **(request.get("userData") or {}),
+            "__crawlee": {**mark, "state": state},
+        }
+    return done
+
+
+def as_retried(request: Request, error: str) -> Request:
+    """The request after a visit that failed and will be repeated."""
+    return {
+        **_unlocked(request),
+        "retryCount": (request.get("retryCount") or 0) + 1,
+        "errorMessages": [*(request.get("errorMessages") or []), error],
+    }
+
+
+def _unlocked(request: Request) -> Request:
+    locks = ("lockExpiresAt", "lockByClient")
+    return {name: value for name, value in request.items() if name not in locks}
 
 
 def as_new(request: Request) -> Request:

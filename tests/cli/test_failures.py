@@ -43,6 +43,7 @@ CALLS: dict[str, list[str] | None] = {
     "queue lock": ["urls"],
     "queue unlock": ["urls", "8OamqXBCpPHxyH9"],
     "queue handle": ["urls", "8OamqXBCpPHxyH9"],
+    "queue work": ["urls", "--", "true"],
     "queue retry": ["urls", "--id", "8OamqXBCpPHxyH9"],
     "queue rm-requests": ["urls", "8OamqXBCpPHxyH9", "--yes"],
     "token create": ["ci"],
@@ -214,7 +215,7 @@ def test_a_failure_in_json_goes_to_stderr(
 ) -> None:
     stub.status = 403
 
-    done = here(*words(name, file), "--json", env=remote(stub.url))
+    done = here("--json", *words(name, file), env=remote(stub.url))
 
     assert (done.code, done.out) == (5, "")
     told = Done(0, done.err, "").json()["error"]

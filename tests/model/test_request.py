@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 
 from storectl.errors import InvalidInput
-from storectl.model.request import Request, as_new, check_url, state_of, unique_key
+from storectl.model.request import (
+    Request,
+    as_handled,
+    as_new,
+    as_retried,
+    check_url,
+    state_of,
+    unique_key,
+)
 from storectl.model.rules import request_id
+
+REQUEST = {"uniqueKey": "a", "url": "https://example.com/"}
 
 NORMALIZED = [
     ("https://Example.COM/Path/?b=2&a=1&utm_source=x#frag", "https://example.com/Path?a=1&b=2"),
@@ -123,3 +133,28 @@ def test_a_request_as_new_is_pending_and_keeps_what_is_the_users() -> None:
     assert (fresh["retryCount"], fresh["errorMessages"], fresh["handledAt"]) == (0, [], None)
     assert fresh["userData"] == {"label": "L", "__crawlee": {"maxRetries": 2}}
     assert request["retryCount"] == 3
+
+
+def test_a_request_that_failed_before_it_succeeded_counts_as_handled() -> None:
+    retried = as_retried({**REQUEST, "lockExpiresAt": "…", "lockByClient": "me"}, "oh")
+
+    assert state_of(retried) == "pending"
+    assert (retried["retryCount"], retried["errorMessages"]) == (1, ["oh"])
+    assert state_of(as_handled(retried)) == "handled"
+    assert as_handled(retried)["errorMessages"] == ["oh"]
+    assert state_of(as_handled(retried, error="no")) == "failed"
+
+
+@pytest.mark.parametrize("state", range(8))
+def test_a_mark_of_crawlee_follows_what_became_of_a_request(state: int) -> None:
+    marked = {**REQUEST, "userData": {"a": 1, "__crawlee": {"state": state, "b": 2}}}
+
+    assert state_of(as_handled(marked)) == "handled"
+    assert state_of(as_handled(marked, error="no")) == "failed"
+    assert as_handled(marked)["userData"] == {"a": 1, "__crawlee": {"state": 4, "b": 2}}
+
+
+def test_a_request_without_a_story_is_only_given_its_time() -> None:
+    done = as_handled(REQUEST)
+
+    assert {name: done[name] for name in done if name != "handledAt"} == REQUEST
