@@ -6,12 +6,12 @@ _storectl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word="${COMP_WORDS[i]}"
         case "$word" in
-        --access|--client-key|--collection|--color|--default-access|--delimiter|--dir|--error|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--id|--input|--limit|--method|--offset|--older-than|--omit|--output|--output-fields|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--secs|--server|--sort|--state|--store|--timeout|--type|--unique-key|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--xml-root|--xml-row|-H|-f|-i|-o|-p|-t) ((i++)); continue ;;
+        --access|--apply|--batch|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--error|--exclude|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--id|--include|--input|--jobs|--layout|--limit|--lock-secs|--map|--max-delete|--max-retries|--method|--offset|--older-than|--omit|--only|--output|--output-fields|--plan|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--secs|--server|--sort|--split|--state|--store|--timeout|--type|--unique-key|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) ((i++)); continue ;;
         -*) continue ;;
         esac
         next="${path:+$path }$word"
         case "$next" in
-        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset items"|"dataset push"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue lock"|"queue unlock"|"queue handle"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
+        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset items"|"dataset push"|"dataset pull"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
         *) break ;;
         esac
     done
@@ -22,28 +22,33 @@ _storectl() {
         "dataset items -f") COMPREPLY=($(compgen -W "json jsonl csv tsv xml rss html xlsx" -- "$cur")); return ;;
         "dataset push --format") COMPREPLY=($(compgen -W "auto json jsonl csv" -- "$cur")); return ;;
         "dataset push -f") COMPREPLY=($(compgen -W "auto json jsonl csv" -- "$cur")); return ;;
+        "dataset pull --format") COMPREPLY=($(compgen -W "json jsonl csv tsv xml rss html xlsx" -- "$cur")); return ;;
+        "dataset pull -f") COMPREPLY=($(compgen -W "json jsonl csv tsv xml rss html xlsx" -- "$cur")); return ;;
         "kvs ls --sort") COMPREPLY=($(compgen -W "name created modified size items" -- "$cur")); return ;;
         "kvs create --access") COMPREPLY=($(compgen -W "inherit restricted id name" -- "$cur")); return ;;
         "queue ls --sort") COMPREPLY=($(compgen -W "name created modified size items" -- "$cur")); return ;;
         "queue create --access") COMPREPLY=($(compgen -W "inherit restricted id name" -- "$cur")); return ;;
+        "local import --layout") COMPREPLY=($(compgen -W "auto js python" -- "$cur")); return ;;
+        "local export --layout") COMPREPLY=($(compgen -W "auto js python" -- "$cur")); return ;;
         "serve --default-access") COMPREPLY=($(compgen -W "restricted id" -- "$cur")); return ;;
         *" --color") COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
         *" --progress") COMPREPLY=($(compgen -W "auto plain none" -- "$cur")); return ;;
     esac
     case "$prev" in
-        --access|--client-key|--collection|--color|--default-access|--delimiter|--dir|--error|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--id|--input|--limit|--method|--offset|--older-than|--omit|--output|--output-fields|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--secs|--server|--sort|--state|--store|--timeout|--type|--unique-key|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--xml-root|--xml-row|-H|-f|-i|-o|-p|-t) COMPREPLY=(); return ;;
+        --access|--apply|--batch|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--error|--exclude|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--id|--include|--input|--jobs|--layout|--limit|--lock-secs|--map|--max-delete|--max-retries|--method|--offset|--older-than|--omit|--only|--output|--output-fields|--plan|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--secs|--server|--sort|--split|--state|--store|--timeout|--type|--unique-key|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) COMPREPLY=(); return ;;
     esac
     case "$path" in
-        "") words="dataset kvs queue token serve login logout whoami profile config api doctor completion help" options="" ;;
-        "dataset") words="ls create info rename rm items push" options="" ;;
+        "") words="dataset kvs queue local token serve login logout whoami profile config api doctor completion help" options="" ;;
+        "dataset") words="ls create info rename rm items push pull" options="" ;;
         "dataset ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "dataset create") words="" options="--exist-ok --access" ;;
         "dataset info") words="" options="" ;;
         "dataset rename") words="" options="--unname --dry-run -n" ;;
         "dataset rm") words="" options="--dry-run -n --if-exists" ;;
-        "dataset items") words="" options="--format -f --output -o --limit --offset --all -a --desc --fields --output-fields --omit --unwind --flatten --clean --skip-hidden --skip-empty --view --simplified --skip-failed-pages --delimiter --bom --no-header --skip-header-row --xml-root --xml-row --feed-title --feed-description" ;;
+        "dataset items") words="" options="--format -f --output -o --all -a --limit --offset --desc --fields --output-fields --omit --unwind --flatten --clean --skip-hidden --skip-empty --view --simplified --skip-failed-pages --delimiter --bom --no-header --skip-header-row --xml-root --xml-row --feed-title --feed-description" ;;
         "dataset push") words="" options="--format -f --typed --delimiter --create --allow-empty" ;;
-        "kvs") words="ls create info rename rm keys get set unset" options="" ;;
+        "dataset pull") words="" options="--format -f --output -o --resume --gzip --zstd --append --no-clobber --split --limit --offset --desc --fields --output-fields --omit --unwind --flatten --clean --skip-hidden --skip-empty --view --simplified --skip-failed-pages --delimiter --bom --no-header --skip-header-row --xml-root --xml-row --feed-title --feed-description" ;;
+        "kvs") words="ls create info rename rm keys get set unset pull push sync" options="" ;;
         "kvs ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "kvs create") words="" options="--exist-ok --access" ;;
         "kvs info") words="" options="" ;;
@@ -53,7 +58,10 @@ _storectl() {
         "kvs get") words="" options="--output -o --head --raw" ;;
         "kvs set") words="" options="--value --type -t --create --no-clobber --allow-empty" ;;
         "kvs unset") words="" options="--prefix --glob --dry-run -n" ;;
-        "queue") words="ls create info rename rm lock unlock handle add head requests get retry rm-requests" options="" ;;
+        "kvs pull") words="" options="--include --exclude --checksum --size-only --no-clobber --raw --jobs -j --dry-run -n" ;;
+        "kvs push") words="" options="--include --exclude --checksum --size-only --no-clobber --create --jobs -j --dry-run -n" ;;
+        "kvs sync") words="" options="--include --exclude --delete --max-delete --checksum --size-only --existing --ignore-existing --no-clobber --raw --create --jobs -j --plan --apply --dry-run -n" ;;
+        "queue") words="ls create info rename rm lock unlock handle work add head requests get retry rm-requests" options="" ;;
         "queue ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "queue create") words="" options="--exist-ok --access" ;;
         "queue info") words="" options="" ;;
@@ -62,12 +70,17 @@ _storectl() {
         "queue lock") words="" options="--limit --secs --client-key" ;;
         "queue unlock") words="" options="--client-key --mine --all -a --forefront --dry-run -n" ;;
         "queue handle") words="" options="--client-key --error --dry-run -n" ;;
+        "queue work") words="" options="--jobs -j --collect --create --max-retries --drain --batch --lock-secs --client-key" ;;
         "queue add") words="" options="--input -i --method --user-data --unique-key --forefront --create" ;;
         "queue head") words="" options="--limit --client-key" ;;
         "queue requests") words="" options="--state --url-glob --limit" ;;
         "queue get") words="" options="--url --unique-key" ;;
         "queue retry") words="" options="--id --failed --state --dry-run -n" ;;
         "queue rm-requests") words="" options="--state --dry-run -n" ;;
+        "local") words="ls import export" options="" ;;
+        "local ls") words="" options="--only" ;;
+        "local import") words="" options="--layout --only --map --dry-run -n" ;;
+        "local export") words="" options="--all -a --layout --only --map --force --dry-run -n" ;;
         "token") words="create ls revoke" options="" ;;
         "token create") words="" options="--user" ;;
         "token ls") words="" options="" ;;

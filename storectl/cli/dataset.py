@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal
 
 import msgspec
 import typer
@@ -14,13 +14,15 @@ import typer
 from storectl.cli import table
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Noun
-from storectl.cli.options import Limit, OutputFile, Ref, comma
+from storectl.cli.options import OutputFile, Ref
 from storectl.cli.output import Row
 from storectl.cli.progress import summary
+from storectl.cli.pull import add_pull
+from storectl.cli.shaping import Shaping, format_of_file, option, shaped
 from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
 from storectl.errors import InvalidInput, NotFound, Partial
-from storectl.formats import Options, write
+from storectl.formats import write
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.transfer import dataset as transfer
 from storectl.transfer.dataset import Source
@@ -46,73 +48,25 @@ PREVIEW = 20
 """Rows on a terminal where nothing says how many."""
 
 FormatName = Literal["json", "jsonl", "csv", "tsv", "xml", "rss", "html", "xlsx"]
-SUFFIXES = {
-    ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv",
-    ".xml": "xml", ".rss": "rss", ".html": "html", ".htm": "html", ".xlsx": "xlsx",
-}  # fmt: skip
-
-Listed = list[str] | None
-
-
-def _option(*names: str, metavar: str, help: str) -> Any:
-    return typer.Option(*names, metavar=metavar, help=help, show_default=False)
 
 
 @app.command("items", aliases=("get-items", "get"))
+@shaped
 def items(
     ctx: Context,
     ref: Ref,
     format: Annotated[
         FormatName | None,
-        _option(
+        option(
             "--format", "-f", metavar="FORMAT", help="json, jsonl, csv, tsv, xml, rss, html, xlsx."
         ),
     ] = None,
     output: OutputFile = None,
-    limit: Limit = None,
-    offset: Annotated[int, _option(metavar="N", help="Pass over so many first.")] = 0,
     all: Annotated[
         bool, typer.Option("--all", "-a", help="Every row, also on a terminal.")
     ] = False,
-    desc: Annotated[bool, typer.Option("--desc", help="Newest first.")] = False,
-    fields: Annotated[Listed, _option(metavar="A,B", help="Only these, in this order.")] = None,
-    output_fields: Annotated[
-        Listed, _option(metavar="A,B", help="Names for --fields, one for each.")
-    ] = None,
-    omit: Annotated[Listed, _option(metavar="A,B", help="All but these.")] = None,
-    unwind: Annotated[
-        Listed, _option(metavar="A,B", help="A row for each element of these arrays.")
-    ] = None,
-    flatten: Annotated[
-        Listed, _option(metavar="A,B", help="Nested values of these as a.b.")
-    ] = None,
-    clean: Annotated[
-        bool, typer.Option("--clean", help="As --skip-hidden and --skip-empty.")
-    ] = False,
-    skip_hidden: Annotated[
-        bool, typer.Option("--skip-hidden", help="Without fields that start with #.")
-    ] = False,
-    skip_empty: Annotated[bool, typer.Option("--skip-empty", help="Without empty items.")] = False,
-    view: Annotated[str | None, _option(metavar="NAME", help="A view of the schema.")] = None,
-    simplified: Annotated[
-        bool, typer.Option("--simplified", help="The short form of old crawlers.")
-    ] = False,
-    skip_failed_pages: Annotated[
-        bool, typer.Option("--skip-failed-pages", help="Without items that have errorInfo.")
-    ] = False,
-    delimiter: Annotated[str | None, _option(metavar="CHAR", help="Between cells of csv.")] = None,
-    bom: Annotated[
-        bool, typer.Option("--bom", help="A byte order mark first, for old spreadsheets.")
-    ] = False,
-    no_header: Annotated[
-        bool, typer.Option("--no-header", "--skip-header-row", help="csv without its head.")
-    ] = False,
-    xml_root: Annotated[str, _option(metavar="NAME", help="Outer element of xml.")] = "items",
-    xml_row: Annotated[str, _option(metavar="NAME", help="Element of an item in xml.")] = "item",
-    feed_title: Annotated[str | None, _option(metavar="TEXT", help="Title of rss.")] = None,
-    feed_description: Annotated[
-        str | None, _option(metavar="TEXT", help="Description of rss.")
-    ] = None,
+    *,
+    shaping: Shaping,
 ) -> None:
     """Read the items of a dataset.
 
@@ -128,22 +82,7 @@ def items(
     """
     wanted = _format(ctx, format, output)
     picked = tuple(filter(None, ctx.obj.settings.fields.split(","))) if wanted == "json" else ()
-    query = ItemsQuery(
-        offset=offset,
-        limit=limit,
-        desc=desc,
-        clean=clean,
-        skip_hidden=skip_hidden,
-        skip_empty=skip_empty,
-        fields=comma(fields) or picked,
-        output_fields=comma(output_fields),
-        omit=comma(omit),
-        unwind=comma(unwind),
-        flatten=comma(flatten),
-        view=view,
-        simplified=simplified,
-        skip_failed_pages=skip_failed_pages,
-    )
+    query = shaping.query(picked)
     out = ctx.obj.output
     to_file = output if output is not None and str(output) != "-" else None
     if wanted == "xlsx" and to_file is None and out.on_terminal:
@@ -158,16 +97,7 @@ def items(
         _table(ctx, store.datasets, opened, query, all)
         return
     page = store.datasets.items(opened, query)
-    options = Options(
-        delimiter=delimiter or ("\t" if wanted == "tsv" else ","),
-        bom=bom,
-        skip_header_row=no_header,
-        xml_root=xml_root,
-        xml_row=xml_row,
-        feed_title=feed_title or f"Dataset {ref}",
-        feed_description=feed_description or f"Items in dataset {ref}.",
-        columns=query.columns,
-    )
+    options = shaping.options(ref, wanted, query)
     name = "csv" if wanted == "tsv" else wanted
     if to_file is None:
         out.raw(write(name, checked(page, query), options))
@@ -185,7 +115,7 @@ def _format(ctx: Context, format: str | None, output: Path | None) -> str | None
     if format or asked:
         return format or asked
     if output is not None and str(output) != "-":
-        return SUFFIXES.get(output.suffix.lower(), "jsonl")
+        return format_of_file(output) or "jsonl"
     if ctx.obj.output.on_terminal and output is None and form == "auto":
         return None
     return "jsonl"
@@ -234,12 +164,12 @@ def push(
     ] = None,
     format: Annotated[
         Literal["auto", "json", "jsonl", "csv"],
-        _option("--format", "-f", metavar="FORMAT", help="auto, json, jsonl or csv."),
+        option("--format", "-f", metavar="FORMAT", help="auto, json, jsonl or csv."),
     ] = "auto",
     typed: Annotated[
         bool, typer.Option("--typed", help="Cells of csv that look like numbers are numbers.")
     ] = False,
-    delimiter: Annotated[str | None, _option(metavar="CHAR", help="Between cells of csv.")] = None,
+    delimiter: Annotated[str | None, option(metavar="CHAR", help="Between cells of csv.")] = None,
     create: Annotated[
         bool, typer.Option("--create", help="Create the dataset if there is none of that name.")
     ] = False,
@@ -333,3 +263,6 @@ def _get_or_create(datasets: Datasets, ref: str) -> str:
         made, _ = datasets.create(ref[1:])
         return made.id
     return ref
+
+
+add_pull(app)

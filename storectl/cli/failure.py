@@ -32,7 +32,7 @@ class Failure(NamedTuple):
 def report(error: BaseException, args: list[str], session: Session | None) -> int:
     """Print a failure, close what is open, and return the exit code."""
     failure = _describe(error, session)
-    notes = tuple(("done", note) for note in getattr(error, "__notes__", ()))
+    notes = tuple(_noted(note) for note in getattr(error, "__notes__", ()))
     failure = failure._replace(extra=failure.extra + notes)
     secrets = session.secrets if session else []
     if failure.message:
@@ -50,6 +50,12 @@ def report(error: BaseException, args: list[str], session: Session | None) -> in
             session.close()
     _abandon_stdout()
     return failure.exit
+
+
+def _noted(note: str) -> tuple[str, str]:
+    """A note as (label, text): `resume: …` names its own, others say what was done."""
+    label, _, text = note.partition(": ")
+    return (label, text) if label == "resume" else ("done", note)
 
 
 def redacted(text: str, secrets: list[str]) -> str:

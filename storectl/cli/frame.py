@@ -253,7 +253,7 @@ def _argument_row(param: Any) -> tuple[str, str]:
 
 
 def _option_row(param: Any) -> tuple[str, str]:
-    names = ", ".join(sorted(param.opts, key=len))
+    names = ", ".join([*sorted(param.opts, key=len), *param.secondary_opts])
     if not param.is_flag and not param.count:
         names += " " + _metavar(param)
     text = param.help or ""

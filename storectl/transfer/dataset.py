@@ -222,15 +222,19 @@ def save(
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes its name when it is whole, and leaves nothing if it fails."""
+def whole_file(path: Path, run: str | None = None) -> Iterator[BinaryIO]:
+    """A file to write, which takes its name when it is whole, and leaves nothing if it fails.
+
+    run: what marks the temporary file, the process by default; a job that goes on after
+    a kill names itself, and so writes over what it left.
+    """
     if not path.parent.is_dir():
         raise Local(f"{path.parent} is not a folder", hint=f"mkdir -p {path.parent}")
     if path.exists() and not path.is_file():  # a device or pipe has no whole
         with path.open("wb") as file:
             yield file
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{run or os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file

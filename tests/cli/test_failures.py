@@ -32,6 +32,7 @@ CALLS: dict[str, list[str] | None] = {
     },
     "dataset items": ["prices"],
     "dataset push": ["prices", "FILE"],
+    "dataset pull": ["prices"],
     "kvs keys": ["files"],
     "kvs get": ["files", "KEY"],
     "kvs set": ["files", "KEY", "FILE"],
