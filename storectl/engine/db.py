@@ -37,6 +37,10 @@ class Db(Protocol):
 
     def one(self, sql: str, **values: Any) -> Row | None: ...
 
+    def version(self) -> int | None:
+        """A number that each commit of any process changes; None while it is not known."""
+        ...
+
     def write(self, work: Callable[[Tx], Answer]) -> Answer:
         """Run the work in one transaction and return once it is durable.
 

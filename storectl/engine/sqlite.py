@@ -1,17 +1,16 @@
 """A database in one SQLite file: many readers, one writer at a time, durable commits.
 
 Writers share a commit (group commit): the first one leads, and while it commits
-others queue up for the next. A file lock in front of the database makes turns
-between processes fair; without it a writer may wait for seconds.
+others queue up for the next.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Lock
 from typing import Any, Generic
@@ -19,12 +18,8 @@ from typing import Any, Generic
 import apsw
 
 from storectl.engine.db import SQL_DIR, Answer, Row, Taken
+from storectl.engine.turns import Turns
 from storectl.errors import Internal, Local, StorectlError, Unavailable
-
-try:
-    import fcntl
-except ImportError:  # Windows: busy_timeout alone keeps processes apart
-    fcntl = None  # type: ignore[assignment]
 
 APPLICATION_ID = 0x73746F72
 OLDEST_SQLITE = (3, 51, 3)
@@ -80,7 +75,8 @@ class SqliteDb:
         self._queue: deque[_Job[Any]] = deque()
         self._mutex = Lock()
         self._leading = False
-        self._turns = self._open_turns(folder)
+        self._closed = False
+        self._turns = Turns(folder)
         try:
             self._writer = self._connect()
             self._migrate()
@@ -105,9 +101,14 @@ class SqliteDb:
         rows = self.all(sql, **values)
         return rows[0] if rows else None
 
+    def version(self) -> int | None:
+        return self._turns.count()
+
     def write(self, work: Callable[[SqliteTx], Answer]) -> Answer:
         job = _Job(work)
         with self._mutex:
+            if self._closed:
+                raise Unavailable(f"{self.path} is closed")
             self._queue.append(job)
             lead = not self._leading
             if lead:
@@ -123,12 +124,14 @@ class SqliteDb:
         return job.answer  # type: ignore[return-value]
 
     def close(self) -> None:
+        with self._mutex:
+            self._closed = True
+        while self._leading:  # a server that ends: its last writers still get their answers
+            time.sleep(0.001)
         for connection in (*self._idle, self._writer):
             connection.close()
         self._idle.clear()
-        if self._turns is not None:
-            os.close(self._turns)
-            self._turns = None
+        self._turns.close()
 
     def _lead(self) -> None:
         """Commit what is queued as one transaction, then hand the lead on."""
@@ -150,7 +153,7 @@ class SqliteDb:
             following.turn.release()
 
     def _commit(self, jobs: list[_Job[Any]]) -> None:
-        with self._turn():
+        with self._turns.turn():
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
                 if len(jobs) == 1:
@@ -158,7 +161,8 @@ class SqliteDb:
                 else:
                     for job in jobs:
                         self._attempt(job)
-                self._writer.execute("COMMIT")
+                with self._turns.commit():
+                    self._writer.execute("COMMIT")
             except BaseException as error:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
@@ -177,23 +181,6 @@ class SqliteDb:
             self._writer.execute("ROLLBACK TO job")
             job.error = named(error, self.path) if isinstance(error, apsw.Error) else error
         self._writer.execute("RELEASE job")
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if self._turns is None or fcntl is None:
-            yield
-            return
-        fcntl.flock(self._turns, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._turns, fcntl.LOCK_UN)
-
-    def _open_turns(self, folder: Path) -> int | None:
-        try:
-            return os.open(folder / "turns.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            return None  # a folder that can only be read has no writers to line up
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(
@@ -227,7 +214,7 @@ class SqliteDb:
             return
         if one("journal_mode", "wal") != "wal":
             raise Local(f"{self.path} is on a file system without write-ahead logging")
-        with self._turn():
+        with self._turns.turn(), self._turns.commit():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 for step in range(one("user_version"), len(steps)):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storectl.engine.db import Db, statements
+from storectl.engine.memory import Memory
 from storectl.engine.sqlite import SqliteDb
 from storectl.engine.storage import Reads
 from storectl.engine.token import Tokens, make_user, to_user
@@ -79,6 +80,7 @@ class EngineStore(View):
         user = to_user(row) if row else make_user(db, username)
         super().__init__(db, folder, user, Reads(), administrator=True)
         self._views: dict[str | None, View] = {}
+        self._memory = Memory(db)
         self._flushed = time.monotonic()
         self._sql = statements("storage", db.dialect)
 
@@ -98,6 +100,10 @@ class EngineStore(View):
         return view
 
     def locate(self, noun: str, ref: str, user: User | None) -> Place:
+        key = noun, ref, user.id if user else None
+        return self._memory.recall(key, partial(self._locate, noun, ref, user))
+
+    def _locate(self, noun: str, ref: str, user: User | None) -> Place:
         parsed = Ref.parse(ref)
         id = parsed.id
         if id is None:

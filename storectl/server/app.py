@@ -56,15 +56,14 @@ class Routes:
     """
 
     def __init__(self, handlers: dict[Endpoint, Handler]) -> None:
-        self._root: dict[str, Any] = {}
+        self._root = Node()
         for endpoint, handler in handlers.items():
             node = self._root
             for segment in endpoint.path.strip("/").split("/"):
-                node = node.setdefault(segment, {})
-            methods: Methods = node.setdefault("", {})
-            methods[endpoint.method] = (endpoint, handler)
+                node = node.below(segment)
+            node.methods[endpoint.method] = (endpoint, handler)
             if endpoint.method == "GET":
-                methods.setdefault("HEAD", (endpoint, handler))
+                node.methods.setdefault("HEAD", (endpoint, handler))
 
     def find(self, path: str) -> tuple[Methods, dict[str, str]]:
         """What the path leads to, and the values of its placeholders."""
@@ -73,27 +72,50 @@ class Routes:
         # A slash at the end leads nowhere: a proxy that resolves `records/..` leaves one.
         segments = path.removeprefix("/").split("/")
         for at, segment in enumerate(segments):
-            if segment and segment in node:
-                node = node[segment]
+            literal = node.literals.get(segment)
+            if literal is not None:
+                node = literal
                 continue
-            name = next((name for name in node if name[:1] == "{"), None)
-            if name is None or not segment:
+            if node.other is None or not segment:
                 raise _no_page(path)
-            node = node[name]
-            if name == "{key}":
-                parts["key"] = "/".join(segments[at:])
+            name, node = node.name, node.other
+            if name == "key":
+                parts[name] = "/".join(segments[at:])
                 break
-            parts[name[1:-1]] = segment
-        methods = node.get("")
-        if methods is None:
+            parts[name] = segment
+        if not node.methods:
             raise _no_page(path)
-        return methods, parts
+        return node.methods, parts
+
+
+class Node:
+    """A place that paths lead to: what may follow, and what can be done there.
+
+    name: of the placeholder that any other segment fills.
+    """
+
+    __slots__ = ("literals", "methods", "name", "other")
+
+    def __init__(self) -> None:
+        self.literals: dict[str, Node] = {}
+        self.name = ""
+        self.other: Node | None = None
+        self.methods: Methods = {}
+
+    def below(self, segment: str) -> Node:
+        """Where a segment of an Endpoint leads, made if it is new."""
+        if not segment.startswith("{"):
+            return self.literals.setdefault(segment, Node())
+        self.name = segment[1:-1]
+        self.other = self.other or Node()
+        return self.other
 
 
 def app(store: Served, settings: Settings) -> Wsgi:
     """Speak the store over HTTP, in every thread that the server calls from."""
     routes = Routes(HANDLERS)
     limits = Limits(settings.rate_limit)
+    always = {fast: [*_CORS, ("X-RateLimit-Limit", limits.header(fast))] for fast in (False, True)}
 
     def routed(environ: dict[str, Any]) -> tuple[Endpoint, Handler, dict[str, str], dict[str, str]]:
         methods, parts = routes.find(path_text(environ))
@@ -135,8 +157,7 @@ def app(store: Served, settings: Settings) -> Wsgi:
         except Exception:  # a bug: the caller learns no more than that
             traceback.print_exc(file=sys.stderr)
             answer = failed(Internal("Internal server error"))
-        headers = [*answer.headers, *_CORS, ("X-RateLimit-Limit", limits.header(fast))]
-        start_response(_STATUS[answer.status], headers)
+        start_response(_STATUS[answer.status], answer.headers + always[fast])
         if environ["REQUEST_METHOD"] == "HEAD":
             return []
         return [answer.body] if isinstance(answer.body, bytes) else answer.body

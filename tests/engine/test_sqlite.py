@@ -17,7 +17,7 @@ import pytest
 from storectl.engine import open_store
 from storectl.engine.db import Taken
 from storectl.engine.sqlite import APPLICATION_ID, SqliteDb, migrations
-from storectl.errors import InvalidInput, Local, NotFound
+from storectl.errors import InvalidInput, Local, NotFound, Unavailable
 from storectl.model.dataset import ItemsQuery
 from storectl.model.items import Items
 
@@ -310,3 +310,26 @@ def test_damaged_bytes_are_found(tmp_path: Path) -> None:
     for name in ("hurt", "small"):
         with pytest.raises(Local, match="damaged"):
             list(store.datasets.items(f"~{name}", ItemsQuery()).lines)
+
+
+def test_closing_waits_for_writers_and_refuses_later_ones(tmp_path: Path) -> None:
+    db = SqliteDb(tmp_path)
+    writing = threading.Event()
+    outcomes: list[object] = []
+
+    def slowly(tx: object) -> str:
+        writing.set()
+        time.sleep(0.1)
+        tx.all("INSERT INTO garbage VALUES ('a', 1)")
+        return "kept"
+
+    writer = threading.Thread(target=lambda: outcomes.append(db.write(slowly)))
+    writer.start()
+    writing.wait()
+    db.close()
+
+    with pytest.raises(Unavailable):
+        db.write(lambda tx: tx.all("INSERT INTO garbage VALUES ('b', 1)"))
+    writer.join()
+    assert outcomes == ["kept"]
+    assert SqliteDb(tmp_path).all("SELECT blob FROM garbage") == [("a",)]

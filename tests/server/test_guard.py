@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import httpx
 import pytest
 
+from storectl.engine import open_store
+from storectl.engine.store import EngineStore
 from storectl.model import rules
+from storectl.model.storage import Change
 
 from .conftest import Connect
 
@@ -184,3 +190,33 @@ def test_another_users_names_are_not_ones_own(connect: Connect, owner: httpx.Cli
     assert bob.get("/v2/datasets/~prices").status_code == 404
     assert bob.get("/v2/datasets").json()["data"]["total"] == 0
     assert connect(None).get("/v2/datasets/~prices").status_code == 401
+
+
+def test_a_token_revoked_by_another_process_is_refused_at_once(
+    connect: Connect, served: EngineStore
+) -> None:
+    alice = connect("alice")
+    assert alice.get("/v2/users/me").status_code == 200
+
+    name = served.tokens.list()[-1].name
+    subprocess.run(
+        [sys.executable, "-m", "storectl", "--store", served.folder, "token", "revoke", "-y", name],
+        check=True,
+    )
+
+    assert alice.get("/v2/users/me").status_code == 401
+
+
+def test_access_taken_away_by_another_process_is_refused_at_once(
+    connect: Connect, owner: httpx.Client, served: EngineStore
+) -> None:
+    made = owner.post("/v2/datasets").json()["data"]
+    path = f"/v2/datasets/{made['id']}"
+    owner.put(path, json={"generalAccess": "ANYONE_WITH_ID_CAN_READ"})
+    assert connect(None).get(path).status_code == 200
+
+    other = open_store(str(served.folder), username="alice")
+    other.datasets.update(made["id"], Change(general_access="RESTRICTED"))
+    other.close()
+
+    assert connect(None).get(path).status_code == 401

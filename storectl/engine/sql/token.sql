@@ -13,9 +13,10 @@ VALUES (:id, :username, :now)
 ON CONFLICT (username) DO NOTHING;
 
 -- caller --
-SELECT user.id, username, default_access, email, user.created_at, token.id, last_used_at
+SELECT user.id, username, default_access, email, user.created_at,
+    token.id, last_used_at, expires_at
 FROM token JOIN user ON user.id = token.user_id
-WHERE hash = :hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
+WHERE hash = :hash AND revoked_at IS NULL;
 
 -- used --
 UPDATE token SET last_used_at = :now WHERE id = :id;
