@@ -11,7 +11,7 @@ _storectl() {
         esac
         next="${path:+$path }$word"
         case "$next" in
-        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset items"|"dataset push"|"dataset pull"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
+        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset copy"|"dataset items"|"dataset push"|"dataset pull"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs copy"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue copy"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
         *) break ;;
         esac
     done
@@ -39,21 +39,23 @@ _storectl() {
     esac
     case "$path" in
         "") words="dataset kvs queue local token serve login logout whoami profile config api doctor completion help" options="" ;;
-        "dataset") words="ls create info rename rm items push pull" options="" ;;
+        "dataset") words="ls create info rename rm copy items push pull" options="" ;;
         "dataset ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "dataset create") words="" options="--exist-ok --access" ;;
         "dataset info") words="" options="" ;;
         "dataset rename") words="" options="--unname --dry-run -n" ;;
         "dataset rm") words="" options="--dry-run -n --if-exists" ;;
+        "dataset copy") words="" options="--create --fields --omit --append" ;;
         "dataset items") words="" options="--format -f --output -o --all -a --limit --offset --desc --fields --output-fields --omit --unwind --flatten --clean --skip-hidden --skip-empty --view --simplified --skip-failed-pages --delimiter --bom --no-header --skip-header-row --xml-root --xml-row --feed-title --feed-description" ;;
-        "dataset push") words="" options="--format -f --typed --delimiter --create --allow-empty" ;;
+        "dataset push") words="" options="--format -f --typed --delimiter --create --resume --allow-empty" ;;
         "dataset pull") words="" options="--format -f --output -o --resume --gzip --zstd --append --no-clobber --split --limit --offset --desc --fields --output-fields --omit --unwind --flatten --clean --skip-hidden --skip-empty --view --simplified --skip-failed-pages --delimiter --bom --no-header --skip-header-row --xml-root --xml-row --feed-title --feed-description" ;;
-        "kvs") words="ls create info rename rm keys get set unset pull push sync" options="" ;;
+        "kvs") words="ls create info rename rm copy keys get set unset pull push sync" options="" ;;
         "kvs ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "kvs create") words="" options="--exist-ok --access" ;;
         "kvs info") words="" options="" ;;
         "kvs rename") words="" options="--unname --dry-run -n" ;;
         "kvs rm") words="" options="--dry-run -n --if-exists" ;;
+        "kvs copy") words="" options="--create --include --exclude" ;;
         "kvs keys") words="" options="--prefix --glob --collection --limit" ;;
         "kvs get") words="" options="--output -o --head --raw" ;;
         "kvs set") words="" options="--value --type -t --create --no-clobber --allow-empty" ;;
@@ -61,12 +63,13 @@ _storectl() {
         "kvs pull") words="" options="--include --exclude --checksum --size-only --no-clobber --raw --jobs -j --dry-run -n" ;;
         "kvs push") words="" options="--include --exclude --checksum --size-only --no-clobber --create --jobs -j --dry-run -n" ;;
         "kvs sync") words="" options="--include --exclude --delete --max-delete --checksum --size-only --existing --ignore-existing --no-clobber --raw --create --jobs -j --plan --apply --dry-run -n" ;;
-        "queue") words="ls create info rename rm lock unlock handle work add head requests get retry rm-requests" options="" ;;
+        "queue") words="ls create info rename rm copy lock unlock handle work add head requests get retry rm-requests" options="" ;;
         "queue ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "queue create") words="" options="--exist-ok --access" ;;
         "queue info") words="" options="" ;;
         "queue rename") words="" options="--unname --dry-run -n" ;;
         "queue rm") words="" options="--dry-run -n --if-exists" ;;
+        "queue copy") words="" options="--create --state --reset" ;;
         "queue lock") words="" options="--limit --secs --client-key" ;;
         "queue unlock") words="" options="--client-key --mine --all -a --forefront --dry-run -n" ;;
         "queue handle") words="" options="--client-key --error --dry-run -n" ;;

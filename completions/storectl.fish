@@ -13,7 +13,7 @@ function __storectl_at
         end
         string match -q -- '-*' $word; and continue
         set -l next (string trim -- "$at $word")
-        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset items' 'dataset push' 'dataset pull' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'kvs pull' 'kvs push' 'kvs sync' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'queue lock' 'queue unlock' 'queue handle' 'queue work' 'queue add' 'queue head' 'queue requests' 'queue get' 'queue retry' 'queue rm-requests' 'local' 'local ls' 'local import' 'local export' 'token' 'token create' 'token ls' 'token revoke' 'serve' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
+        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset copy' 'dataset items' 'dataset push' 'dataset pull' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs copy' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'kvs pull' 'kvs push' 'kvs sync' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'queue copy' 'queue lock' 'queue unlock' 'queue handle' 'queue work' 'queue add' 'queue head' 'queue requests' 'queue get' 'queue retry' 'queue rm-requests' 'local' 'local ls' 'local import' 'local export' 'token' 'token create' 'token ls' 'token revoke' 'serve' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
         set at $next
     end
     test "$at" = "$argv"
@@ -59,6 +59,7 @@ complete -c storectl -n '__storectl_at dataset' -f -a create -d 'Create a datase
 complete -c storectl -n '__storectl_at dataset' -f -a info -d 'Describe one dataset.'
 complete -c storectl -n '__storectl_at dataset' -f -a rename -d 'Name a dataset, so that it is kept; or take its name away.'
 complete -c storectl -n '__storectl_at dataset' -f -a rm -d 'Delete datasets with all they hold. There is no way back.'
+complete -c storectl -n '__storectl_at dataset' -f -a copy -d 'Copy the items of a dataset to another, in their order, as they are written.'
 complete -c storectl -n '__storectl_at dataset' -f -a items -d 'Read the items of a dataset.'
 complete -c storectl -n '__storectl_at dataset' -f -a push -d 'Append items to a dataset, in the order of the files.'
 complete -c storectl -n '__storectl_at dataset' -f -a pull -d 'Write the items of a dataset to a file, which appears when it is whole.'
@@ -78,6 +79,10 @@ complete -c storectl -n '__storectl_at dataset rename' -s n -d 'Change nothing, 
 complete -c storectl -n '__storectl_at dataset rm' -l dry-run -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at dataset rm' -s n -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at dataset rm' -l if-exists -d 'What is not there is no failure.'
+complete -c storectl -n '__storectl_at dataset copy' -l create -d 'Create DST if there is none of that name.'
+complete -c storectl -n '__storectl_at dataset copy' -l fields -r -d 'Only these fields, in this order.'
+complete -c storectl -n '__storectl_at dataset copy' -l omit -r -d 'All fields but these.'
+complete -c storectl -n '__storectl_at dataset copy' -l append -d 'Add all items to what DST has already.'
 complete -c storectl -n '__storectl_at dataset items' -l format -x -a 'json jsonl csv tsv xml rss html xlsx' -d 'json, jsonl, csv, tsv, xml, rss, html, xlsx.'
 complete -c storectl -n '__storectl_at dataset items' -s f -x -a 'json jsonl csv tsv xml rss html xlsx' -d 'json, jsonl, csv, tsv, xml, rss, html, xlsx.'
 complete -c storectl -n '__storectl_at dataset items' -l output -r -d 'Write to FILE, which appears when it is whole; - is stdout.'
@@ -111,6 +116,7 @@ complete -c storectl -n '__storectl_at dataset push' -s f -x -a 'auto json jsonl
 complete -c storectl -n '__storectl_at dataset push' -l typed -d 'Cells of csv that look like numbers are numbers.'
 complete -c storectl -n '__storectl_at dataset push' -l delimiter -r -d 'Between cells of csv.'
 complete -c storectl -n '__storectl_at dataset push' -l create -d 'Create the dataset if there is none of that name.'
+complete -c storectl -n '__storectl_at dataset push' -l resume -d 'Go on where an earlier run was stopped, or begin anew.'
 complete -c storectl -n '__storectl_at dataset push' -l allow-empty -d 'An input without items is no failure.'
 complete -c storectl -n '__storectl_at dataset pull' -l format -x -a 'json jsonl csv tsv xml rss html xlsx' -d 'json, jsonl, csv, tsv, xml, rss, html, xlsx.'
 complete -c storectl -n '__storectl_at dataset pull' -s f -x -a 'json jsonl csv tsv xml rss html xlsx' -d 'json, jsonl, csv, tsv, xml, rss, html, xlsx.'
@@ -149,6 +155,7 @@ complete -c storectl -n '__storectl_at kvs' -f -a create -d 'Create a key-value 
 complete -c storectl -n '__storectl_at kvs' -f -a info -d 'Describe one key-value store.'
 complete -c storectl -n '__storectl_at kvs' -f -a rename -d 'Name a key-value store, so that it is kept; or take its name away.'
 complete -c storectl -n '__storectl_at kvs' -f -a rm -d 'Delete key-value stores with all they hold. There is no way back.'
+complete -c storectl -n '__storectl_at kvs' -f -a copy -d 'Copy the records of a key-value store to another, byte for byte.'
 complete -c storectl -n '__storectl_at kvs' -f -a keys -d 'List the keys of a store, in binary order, with size and type.'
 complete -c storectl -n '__storectl_at kvs' -f -a get -d 'Write the value of a record, byte for byte.'
 complete -c storectl -n '__storectl_at kvs' -f -a set -d 'Store a file, stdin or a text under a key, byte for byte.'
@@ -172,6 +179,9 @@ complete -c storectl -n '__storectl_at kvs rename' -s n -d 'Change nothing, say 
 complete -c storectl -n '__storectl_at kvs rm' -l dry-run -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at kvs rm' -s n -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at kvs rm' -l if-exists -d 'What is not there is no failure.'
+complete -c storectl -n '__storectl_at kvs copy' -l create -d 'Create DST if there is none of that name.'
+complete -c storectl -n '__storectl_at kvs copy' -l include -r -d 'Only keys like this.'
+complete -c storectl -n '__storectl_at kvs copy' -l exclude -r -d 'No keys like this.'
 complete -c storectl -n '__storectl_at kvs keys' -l prefix -r -d 'Only keys that start so.'
 complete -c storectl -n '__storectl_at kvs keys' -l glob -r -d 'Only keys like this; quote it.'
 complete -c storectl -n '__storectl_at kvs keys' -l collection -r -d 'Only keys of this collection of its schema.'
@@ -232,6 +242,7 @@ complete -c storectl -n '__storectl_at queue' -f -a create -d 'Create a request 
 complete -c storectl -n '__storectl_at queue' -f -a info -d 'Describe one request queue.'
 complete -c storectl -n '__storectl_at queue' -f -a rename -d 'Name a request queue, so that it is kept; or take its name away.'
 complete -c storectl -n '__storectl_at queue' -f -a rm -d 'Delete request queues with all they hold. There is no way back.'
+complete -c storectl -n '__storectl_at queue' -f -a copy -d 'Copy the requests of a queue to another: all, or those in some states.'
 complete -c storectl -n '__storectl_at queue' -f -a lock -d 'Lock the next requests and show them; in a pipe as JSON lines.'
 complete -c storectl -n '__storectl_at queue' -f -a unlock -d 'Give locked requests back to the queue before their time is over.'
 complete -c storectl -n '__storectl_at queue' -f -a handle -d 'Mark requests as handled. They leave the queue\'s head, and their locks end.'
@@ -258,6 +269,9 @@ complete -c storectl -n '__storectl_at queue rename' -s n -d 'Change nothing, sa
 complete -c storectl -n '__storectl_at queue rm' -l dry-run -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at queue rm' -s n -d 'Change nothing, say what would change.'
 complete -c storectl -n '__storectl_at queue rm' -l if-exists -d 'What is not there is no failure.'
+complete -c storectl -n '__storectl_at queue copy' -l create -d 'Create DST if there is none of that name.'
+complete -c storectl -n '__storectl_at queue copy' -l state -r -d 'Any of pending, locked, handled, failed.'
+complete -c storectl -n '__storectl_at queue copy' -l reset -d 'What was handled is pending in DST.'
 complete -c storectl -n '__storectl_at queue lock' -l limit -r -d 'At most N.'
 complete -c storectl -n '__storectl_at queue lock' -l secs -r -d 'For so many seconds.'
 complete -c storectl -n '__storectl_at queue lock' -l client-key -r -d 'Who holds the locks: 1 to 32 characters, as `queue lock` told.'

@@ -18,6 +18,7 @@ from storectl.cli.listing import Limited, Noun
 from storectl.cli.options import DryRun, Limit, OutputFile, Ref
 from storectl.cli.output import Row
 from storectl.cli.storage import add_verbs
+from storectl.cli.sync import add_sync_verbs
 from storectl.cli.values import Column, human_bytes, plural
 from storectl.errors import Conflict, InvalidInput, NotFound, Partial, StorectlError
 from storectl.formats.encoding import decoded
@@ -379,3 +380,6 @@ def _removed(
                 yield key
         if failure is not None:
             raise failure
+
+
+add_sync_verbs(app)

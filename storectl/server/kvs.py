@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from msgspec import structs
 
 from storectl.errors import InvalidInput, NotFound, TooLarge
-from storectl.formats.encoding import decoded
+from storectl.formats.encoding import decoded, most_unpacked
 from storectl.model import kvs, rules
 from storectl.model.kvs import KeysPage, KeysQuery, Record
 from storectl.model.storage import Storage
@@ -16,11 +16,6 @@ from storectl.server.archive import zipped
 from storectl.server.guard import is_restricted
 from storectl.server.storage import handlers, signed_query
 from storectl.server.wire import GATHER_BYTES, Answer, Call, created, data, nothing, streamed, url
-
-UNPACKED_FREE_BYTES = 64 * 1024**2
-UNPACKED_RATIO = 1100
-"""What a record may unpack to: so much in any case, and so many times its size. Gzip
-reaches 1,030 on zeros, brotli 600,000: ten kilobytes that unpack to six gigabytes."""
 
 _NEEDS_NO_QUOTES = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.-]*")
 
@@ -140,7 +135,7 @@ def _unpacked(call: Call, found: Record) -> Record:
     Unpacked once to learn the length, which shows a reader whether he has it all,
     and again to be sent if it is large: neither memory nor disk grows with it.
     """
-    most = max(UNPACKED_FREE_BYTES, (found.size or 0) * UNPACKED_RATIO)
+    most = most_unpacked(found.size or 0)
     held: list[bytes] = []
     length = 0
     try:

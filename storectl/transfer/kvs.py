@@ -1,0 +1,439 @@
+"""Records between a key-value store and a folder: what would have to be done, and doing it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from itertools import islice
+from threading import Lock
+from typing import Literal, NamedTuple
+
+from storectl.errors import (
+    Conflict,
+    Forbidden,
+    Internal,
+    InvalidInput,
+    Network,
+    NotFound,
+    RateLimited,
+    StorectlError,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from storectl.formats.encoding import decoded, most_unpacked
+from storectl.model import rules
+from storectl.model.kvs import Key, KeyValueStores, Record, every_key
+from storectl.transfer.body import Body, media_type
+from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
+from storectl.transfer.folder import Folder, Found, Note, Stamp, changed
+from storectl.transfer.plan import Plan, Step, Way, Wishes, most_deletes
+
+TICK_SECS = 0.2
+TRIES = 4
+FIRST_WAIT_SECS = 0.5
+TROUBLE = (Network, Internal, Unavailable)
+HOPELESS = (Unauthorized, Forbidden, RateLimited)
+MOST_IN_A_ROW = 16
+"""So many records in trouble, one after the other, are the trouble of the server."""
+
+
+class Pair(NamedTuple):
+    """A key on both sides, as far as it is there."""
+
+    key: str
+    name: str
+    file: Found | None
+    record: Key | None
+
+
+class Sync:
+    """One folder and one store, and the way that records go.
+
+    done: what the run moved so far, by the name that it has at its destination; deleted:
+    how many it deleted.
+    """
+
+    def __init__(
+        self,
+        keeper: KeyValueStores,
+        ref: str,
+        folder: Folder,
+        way: Way,
+        wishes: Wishes,
+        *,
+        jobs: int = 8,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.keeper, self.ref, self.folder = keeper, ref, folder
+        self.way, self.wishes, self.jobs, self._sleep = way, wishes, jobs, sleep
+        self.done: list[str] = []
+        self.deleted = 0
+        self._bytes = 0
+        self._lock = Lock()
+        self._stopped = False
+
+    def plan(self) -> Plan:
+        """Look at both sides. Raises what forbids to go on: see `_check_deletes`."""
+        plan = Plan()
+        pairs = self._pairs(plan)
+        both = [pair for pair in pairs if pair.file is not None and pair.record is not None]
+        if self.wishes.compare == "checksum":
+            with ThreadPoolExecutor(self.jobs) as pool:
+                notes = list(pool.map(self._equal, both))
+        else:
+            notes = [self._equal(pair) for pair in both]
+        equal = {pair.key: note for pair, note in zip(both, notes, strict=True)}
+        deletes = []
+        for pair in pairs:
+            source, target = self._ends(pair)
+            if source is None:
+                deletes.append(pair)
+            elif target is None and self.wishes.existing:
+                plan.passed += 1
+            elif target is None:
+                plan.steps.append(self._step(pair, "new"))
+            elif note := equal[pair.key]:
+                plan.same.add(pair.key)
+                if pair.file is not None and note is not pair.file.note:
+                    plan.learned.append((pair.file, note))
+            elif self.wishes.ignore_existing:
+                plan.passed += 1
+            elif self.wishes.no_clobber:
+                where = pair.name if self.way == "pull" else pair.key
+                plan.kept.append(Refused(where, "is already there, and differs"))
+            else:
+                plan.steps.append(self._step(pair, "changed"))
+        if self.wishes.delete:
+            self._check_deletes(pairs, deletes)
+            plan.steps += [self._step(pair, "extra") for pair in deletes]
+        return plan
+
+    def run(self, plan: Plan) -> Iterator[Event]:
+        """Do it, several steps at a time. Yields progress and what was refused.
+
+        What is deleted is deleted last, and only if nothing went wrong before. A failure
+        that is not that of one record ends the run; what was done stays done, and is not
+        done again.
+        """
+        begin = time.monotonic()
+        moves = plan.moves
+        yield Started(sum(step.bytes for step in moves), len(moves))
+        if self.way == "pull":
+            self.folder.tidy()
+        for file, note in plan.learned:
+            self.folder.remember(file.name, file.stamp, note)
+        yield from plan.refused
+        yield from plan.kept
+        refused = len(plan.refused) + len(plan.kept)
+        for step in self._each(moves):
+            if isinstance(step, Refused):
+                refused += 1
+                yield step
+                continue
+            if step is not None:
+                self.done.append(self._named(step))
+            yield Advanced(len(self.done), self._bytes)
+        for step in self._each([] if refused else plan.deletes):
+            if isinstance(step, Refused):
+                refused += 1
+                yield step
+            elif step is not None:
+                self.deleted += 1
+        secs = time.monotonic() - begin
+        yield Finished(len(self.done), self._bytes, secs, refused)
+
+    # Planning
+
+    def _pairs(self, plan: Plan) -> list[Pair]:
+        """Every key that is meant, on whichever side it is, in their order."""
+        take = self.wishes.take
+        records = {each.key: each for each in every_key(self.keeper, self.ref) if take(each.key)}
+        found: dict[str, Found] = {}
+        files = sorted(self.folder.files(), key=lambda file: (file.note is None, file.name))
+        for file in files:
+            if file.key is None:
+                if self.way == "push" and take(file.name):
+                    plan.refused.append(Refused(file.name, "the name is that of no key"))
+            elif take(file.key):
+                if file.key in found:
+                    other = found[file.key].name
+                    plan.refused.append(Refused(file.name, f"{other} has the same key"))
+                else:
+                    found[file.key] = file
+        named = self.folder.names_of(sorted(records), files)
+        return [
+            Pair(key, named[key], found.get(key), records.get(key))
+            for key in sorted(records.keys() | found.keys())
+        ]
+
+    def _ends(self, pair: Pair) -> tuple[object, object]:
+        """Source and target of a pair."""
+        ends = (pair.record, pair.file)
+        return ends if self.way == "pull" else ends[::-1]
+
+    def _step(self, pair: Pair, why: Literal["new", "changed", "extra"]) -> Step:
+        stored = pair.record.size if pair.record else 0
+        held = pair.file.stamp.size if pair.file else 0
+        from_store = (self.way == "pull") != (why == "extra")
+        return Step(
+            op="delete" if why == "extra" else self.way,
+            key=pair.key,
+            file=pair.name,
+            bytes=stored if from_store else held,
+            why=why,
+            file_was=pair.file.stamp if pair.file else None,
+            record_was=pair.record.size if pair.record else None,
+        )
+
+    def _check_deletes(self, pairs: list[Pair], deletes: list[Pair]) -> None:
+        if not deletes:
+            return
+        if len(deletes) == len(pairs):
+            raise InvalidInput(
+                f"the source is empty: --delete would delete all {len(deletes):,} records "
+                "of the destination",
+                hint="storectl kvs unset deletes records" if self.way == "push" else None,
+            )
+        there = sum(self._ends(pair)[1] is not None for pair in pairs)
+        most = most_deletes(self.wishes.max_delete, there)
+        if most is not None and len(deletes) > most:
+            raise TooLarge(
+                f"--delete would delete {len(deletes):,} of {there:,} records, "
+                f"and --max-delete is {self.wishes.max_delete}; nothing was changed",
+                hint="the same with --dry-run shows which",
+                type="max-delete",
+            )
+
+    def _equal(self, pair: Pair) -> Note | None:
+        """What is known of a file that is equal to its record; None if they differ."""
+        assert pair.file is not None
+        assert pair.record is not None
+        file, record, note = pair.file, pair.record, pair.file.note
+        if note is not None and not _same_type(note.content_type, record.content_type):
+            return None
+        if self.wishes.compare == "size":
+            size = note.stored if note and note.unpacked else file.stamp.size
+            return (note or Note(key=pair.key)) if size == record.size else None
+        if self.wishes.compare == "checksum":
+            return self._equal_bytes(file, record)
+        if note is None or note.stored != record.size:
+            return None
+        if Stamp(note.size or 0, note.mtime_ns or 0) != file.stamp:
+            return None
+        if self.way == "pull" and (note.unpacked if self.wishes.raw else note.content_encoding):
+            return None
+        return note
+
+    def _equal_bytes(self, file: Found, key: Key) -> Note | None:
+        """Compare all bytes. A record that cannot be read or unpacked is not equal."""
+        record = self.keeper.record(self.ref, key.key)
+        packed = file.note is not None and file.note.content_encoding is not None
+        if self.way == "pull":
+            packed = self.wishes.raw
+        with self.folder.reading(file.name, file.stamp) as descriptor:
+            mine = iter(Body.of_open(descriptor, file.name))
+            with closing(_closing(record.body)) as body:
+                try:
+                    same = _same_bytes(mine, body if packed else _plain(record, body))
+                except InvalidInput:
+                    same = False
+        return _note_of(record, raw=packed) if same else None
+
+    # Doing
+
+    def _named(self, step: Step) -> str:
+        return str(self.folder.path / step.file) if self.way == "pull" else step.key
+
+    def _each(self, steps: list[Step]) -> Iterator[Step | Refused | None]:
+        """Do steps, `jobs` at a time: each that is done, or why it is not; None now and then."""
+        left = iter(steps)
+        pending: dict[Future[None], Step] = {}
+        in_a_row = 0
+        pool = ThreadPoolExecutor(self.jobs)
+        try:
+            while True:
+                for step in islice(left, 2 * self.jobs - len(pending)):
+                    pending[pool.submit(self._do, step)] = step
+                if not pending:
+                    return
+                over, _ = wait(pending, TICK_SECS, FIRST_COMPLETED)
+                for future in over:
+                    step, error = pending.pop(future), future.exception()
+                    in_a_row = in_a_row + 1 if isinstance(error, TROUBLE) else 0
+                    if error is None:
+                        yield step
+                    elif _is_of_one(error) and in_a_row < MOST_IN_A_ROW:
+                        yield Refused(step.key if step.op == "pull" else step.file, str(error))
+                    else:
+                        raise error
+                if not over:
+                    yield None
+        finally:
+            self._stopped = True
+            pool.shutdown(wait=True, cancel_futures=True)
+            self._stopped = False
+
+    def _do(self, step: Step) -> None:
+        if step.op == "pull":
+            self._pull(step)
+        elif step.op == "push":
+            self._push(step)
+        elif self.way == "pull":
+            self.folder.remove(step.file, step.file_was)
+        else:
+            self._again(lambda: self.keeper.remove(self.ref, step.key))
+
+    def _pull(self, step: Step) -> None:
+        def once() -> None:
+            try:
+                record = self.keeper.record(self.ref, step.key)
+            except NotFound:
+                raise changed("the record was deleted meanwhile") from None
+            with closing(_closing(record.body)) as body:
+                blocks = body if self.wishes.raw else _plain(record, body)
+                self.folder.write(
+                    step.file,
+                    self._counted(blocks),
+                    step.file_was,
+                    lambda: _note_of(record, raw=self.wishes.raw),
+                )
+
+        if not step.file:
+            raise Conflict("no free name is left for its file")
+        self._again(once)
+
+    def _push(self, step: Step) -> None:
+        assert step.file_was is not None
+        known = self.folder.memory.files.get(step.file)
+        was, rest = step.file_was, known or Note(key=step.key)
+        encoding = rules.check_encoding(rest.content_encoding)
+        with self.folder.reading(step.file, was) as descriptor:
+            body = Body.of_open(descriptor, step.file)
+            content_type = rest.content_type or media_type(body, [step.file, step.key])
+            blocks = Unchanged(self._counted, body, lambda: self.folder.check(descriptor, was))
+            record = Record(
+                key=step.key,
+                content_type=content_type,
+                content_encoding=encoding,
+                size=was.size,
+                body=blocks,
+            )
+            self.keeper.put(self.ref, record)
+        note = Note(
+            key=step.key, content_type=content_type, content_encoding=encoding, stored=was.size
+        )
+        self.folder.remember(step.file, was, note)
+
+    def _again(self, work: Callable[[], None]) -> None:
+        """Do it again where the answer broke off: the keeper does so only before it comes."""
+        for attempt in range(TRIES - 1):
+            try:
+                work()
+            except Network:
+                if self._stopped:
+                    raise
+                self._sleep(FIRST_WAIT_SECS * 2**attempt)
+            else:
+                return
+        work()
+
+    def _counted(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The blocks, counted for as long as they are not in vain."""
+        size = 0
+        try:
+            for block in blocks:
+                if self._stopped:
+                    raise changed("stopped")
+                size += len(block)
+                with self._lock:
+                    self._bytes += len(block)
+                yield block
+        except BaseException:
+            with self._lock:
+                self._bytes -= size
+            raise
+
+
+class Unchanged:
+    """The body of a file, which ends only if the file still is what it was.
+
+    It can be read again, as a retry does.
+    """
+
+    def __init__(
+        self,
+        counted: Callable[[Iterable[bytes]], Iterator[bytes]],
+        body: Body,
+        check: Callable[[], None],
+    ) -> None:
+        self._counted, self._body, self._check = counted, body, check
+
+    def __iter__(self) -> Iterator[bytes]:
+        held = b""
+        for block in self._counted(self._body):
+            if held:
+                yield held
+            held = block
+        self._check()
+        if held:
+            yield held
+
+
+def _is_of_one(error: BaseException) -> bool:
+    """Whether a failure may be that of one record alone."""
+    return isinstance(error, StorectlError) and not isinstance(error, HOPELESS)
+
+
+def _note_of(record: Record, *, raw: bool) -> Note:
+    encoding = record.content_encoding
+    return Note(
+        key=record.key,
+        content_type=record.content_type,
+        content_encoding=encoding if raw else None,
+        unpacked=None if raw else encoding,
+        stored=record.size,
+    )
+
+
+def _plain(record: Record, body: Iterable[bytes]) -> Iterator[bytes]:
+    """The body without its encoding, never past a bound."""
+    if record.content_encoding is None:
+        yield from body
+        return
+    most = most_unpacked(record.size or 0)
+
+    def over(_seen: int) -> TooLarge:
+        return TooLarge(f"it unpacks to more than {most:,} bytes; --raw takes it as it is")
+
+    try:
+        yield from decoded(body, record.content_encoding, limit=most, over=over)
+    except InvalidInput:
+        raise InvalidInput(
+            f"it says it is {record.content_encoding}, and is not; --raw takes it as it is"
+        ) from None
+
+
+def _closing(body: Iterable[bytes]) -> Generator[bytes, None, None]:
+    yield from body
+
+
+def _same_bytes(one: Iterable[bytes], two: Iterable[bytes]) -> bool:
+    from hashlib import sha256  # only --checksum
+
+    digests = []
+    for blocks in (one, two):
+        actual = sha256()
+        for block in blocks:
+            actual.update(block)
+        digests.append(actual.digest())
+    return digests[0] == digests[1]
+
+
+def _same_type(known: str | None, told: str | None) -> bool:
+    """Whether two types are one, as far as they are told. Servers write parameters anew."""
+    if known is None or told is None:
+        return True
+    return known.partition(";")[0].strip().lower() == told.partition(";")[0].strip().lower()
