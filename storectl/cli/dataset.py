@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import msgspec
 import typer
@@ -18,15 +19,20 @@ from storectl.cli.options import OutputFile, Ref
 from storectl.cli.output import Row
 from storectl.cli.progress import summary
 from storectl.cli.pull import add_pull
+from storectl.cli.resume import Resume, resumable
 from storectl.cli.shaping import Shaping, format_of_file, option, shaped
 from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
-from storectl.errors import InvalidInput, NotFound, Partial
+from storectl.errors import Forbidden, InvalidInput, NotFound, Partial
 from storectl.formats import write
+from storectl.formats.encoding import PACKED
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
-from storectl.transfer import dataset as transfer
-from storectl.transfer.dataset import Source
+from storectl.model.store import Store
+from storectl.transfer.dataset import Source, save
 from storectl.transfer.windows import checked
+
+if TYPE_CHECKING:
+    from storectl.transfer.journal import Journal
 
 app = App("Datasets: append items, read them back in any format.")
 
@@ -102,7 +108,7 @@ def items(
     if to_file is None:
         out.raw(write(name, checked(page, query), options))
         return
-    done, _ = out.follow(transfer.save(page, query, name, options, to_file), "item")
+    done, _ = out.follow(save(page, query, name, options, to_file), "item")
     out.summary(f"{summary(done, 'item')} to {to_file}")
 
 
@@ -173,21 +179,28 @@ def push(
     create: Annotated[
         bool, typer.Option("--create", help="Create the dataset if there is none of that name.")
     ] = False,
+    resume: Resume = True,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="An input without items is no failure.")
     ] = False,
 ) -> None:
     """Append items to a dataset, in the order of the files.
 
-    Sent in calls of a few MB; memory does not grow with the input. An item that
-    cannot be stored is named by file and line, the rest goes on, and the exit
-    code is 7. If the connection breaks, what was sent stays; the call in flight
-    is not doubled where the server knows idempotency keys.
+    Sent in calls of a few MB; memory does not grow with the input, which may be
+    packed with gzip or zstd. An item that cannot be stored is named by file and
+    line, the rest goes on, and the exit code is 7.
+
+    A push of files that was stopped, by whatever, goes on when the same command
+    runs again. Nothing is doubled where the server knows idempotency keys, as
+    storectl's does; elsewhere the count of items decides about the call that was
+    in flight, or the command says that nobody knows.
 
     Examples:
       storectl dataset push prices items.jsonl
       curl -s https://example.com/items.json | storectl dataset push prices --create
     """
+    from storectl.transfer import push as transfer  # OpenSSL, for who pushes
+
     sources = [
         source._replace(format=format, typed=typed, delimiter=delimiter)
         for source in _sources(files or [])
@@ -197,7 +210,12 @@ def push(
     if create:
         opened = _get_or_create(store.datasets, opened)
     out = ctx.obj.output
-    done, progress = out.follow(transfer.push(store.datasets, opened, sources), "item")
+    with ExitStack() as held:
+        dataset, journal = _journal(ctx, store, opened, sources)
+        if journal is not None:
+            held.enter_context(resumable(ctx.obj, journal, resume=resume))
+        events = transfer.push(store.datasets, opened, sources, dataset=dataset, journal=journal)
+        done, progress = out.follow(events, "item")
     names = ", ".join(source.name for source in sources[:3])
     if not done.moved and not done.refused and not allow_empty:
         raise InvalidInput(f"no items in {names}", hint="--allow-empty, if that is fine")
@@ -245,9 +263,26 @@ def _sources(files: list[str]) -> list[Source]:
             raise InvalidInput(
                 f"{name} is a folder", hint=f"storectl dataset push REF {name}/*.jsonl"
             )
-        size = path.stat().st_size if path.is_file() else None
+        is_plain = path.is_file() and path.suffix.lower() not in PACKED.values()
+        size = path.stat().st_size if is_plain else None
         sources.append(Source(name, partial(_open, path), size=size))
     return sources
+
+
+def _journal(
+    ctx: Context, store: Store, ref: str, sources: list[Source]
+) -> tuple[Dataset | None, Journal | None]:
+    """The journal of a push of these files to this dataset; None if they can be read once only."""
+    paths = [Path(source.name) for source in sources]
+    if not all(path.is_file() for path in paths):
+        return None, None
+    try:
+        dataset = store.datasets.get(ref)
+    except Forbidden:  # a token that may only write
+        return None, None
+    files = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    how = [(source.format, source.typed, source.delimiter) for source in sources[:1]]
+    return dataset, ctx.obj.journal("push", store, dataset=dataset.id, files=files, read=how)
 
 
 def _open(path: Path) -> BinaryIO:

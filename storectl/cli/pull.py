@@ -17,8 +17,7 @@ from storectl.errors import Conflict, InvalidInput
 from storectl.formats import FORMATS as KNOWN
 from storectl.formats.encoding import PACKED
 from storectl.model.dataset import Dataset
-from storectl.transfer import pull as transfer
-from storectl.transfer.pull import APPENDABLE, Target
+from storectl.transfer.target import APPENDABLE, Target
 
 
 def add_pull(app: App) -> None:
@@ -72,6 +71,8 @@ def pull(
       storectl dataset pull prices -o prices.csv.gz --fields url,price
       storectl dataset pull prices --clean --split 1000000
     """
+    from storectl.transfer import pull as transfer  # threads and OpenSSL, for who pulls
+
     store, opened = ctx.obj.open(ref, "dataset")
     dataset = store.datasets.get(opened)
     wanted = format or (format_of_file(output) if output else None) or "jsonl"

@@ -60,6 +60,9 @@ class Datasets(Keeper[Dataset]):
                     idempotency_key=f"{key}-{at}" if at else key,
                 )
 
+    def keeps_keys(self) -> bool:
+        return self.http.keeps_keys()
+
     def statistics(self, ref: str) -> dict[str, Any]:
         with known_as(self.noun, ref):
             return self.http.data(dataset.STATISTICS, dict[str, Any], ref=ref)

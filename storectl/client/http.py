@@ -134,7 +134,7 @@ class Http:
             if attempt >= self._retries or not _passing(failure):
                 raise failure
             # What may have landed is only sent again where that changes nothing.
-            if landed and not repeatable and not (idempotency_key and self._keeps_keys()):
+            if landed and not repeatable and not (idempotency_key and self.keeps_keys()):
                 raise failure
             if callable(body):
                 fresh = body()
@@ -227,7 +227,8 @@ class Http:
             self._waiting(redacted(f"{failure.message}; trying again in {wait:.0f} s"))
         self._sleep(wait)
 
-    def _keeps_keys(self) -> bool:
+    def keeps_keys(self) -> bool:
+        """Whether the server takes idempotency keys; False also where it cannot be asked."""
         try:
             return "idempotency-key" in self.extensions
         except StorectlError:  # not to be had now: the push stays in doubt

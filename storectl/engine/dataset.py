@@ -107,6 +107,9 @@ class Datasets(Keeper[Dataset]):
 
         self.db.write(work)
 
+    def keeps_keys(self) -> bool:
+        return True
+
     def statistics(self, ref: str) -> dict[str, Any]:
         """Fields that the schema of the dataset describes. Reads every item."""
         row = self.find(ref)

@@ -94,6 +94,10 @@ class Datasets(Storages[Dataset], Protocol):
         """Append items at the end, all or none. A repeated key appends nothing."""
         ...
 
+    def keeps_keys(self) -> bool:
+        """Whether a repeated idempotency key appends nothing; elsewhere keys are passed over."""
+        ...
+
     def statistics(self, ref: str) -> dict[str, Any]:
         """`fieldStatistics`: min, max, nullCount, emptyCount by field, or None without a schema."""
         ...

@@ -7,18 +7,15 @@ import select
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
-import msgspec
-
-from storectl.errors import InvalidInput, Local, TooLarge
-from storectl.formats import Options, detect, read, write
-from storectl.formats.batch import Batch
-from storectl.model import rules
-from storectl.model.dataset import Datasets, ItemsPage, ItemsQuery
-from storectl.model.items import Items
-from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
+from storectl.errors import Local
+from storectl.formats import Options, write
+from storectl.formats.encoding import packing, unpacked
+from storectl.model.dataset import ItemsPage, ItemsQuery
+from storectl.transfer.events import Advanced, Event, Finished, Started
 from storectl.transfer.windows import checked
 
 BATCH_BYTES = 4 * 1024 * 1024
@@ -26,6 +23,8 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 HEAD_BYTES = 256 * 1024
 """What is looked at, at most, to tell the format of an input."""
+
+_MAGIC_BYTES = 4
 
 PAUSE_SECS = 0.5
 """After so long without input, what has come is sent: a slow producer loses little."""
@@ -47,12 +46,21 @@ class Source(NamedTuple):
 
 
 class Input:
-    """A file or pipe whose reads are full, or end where the producer pauses."""
+    """A file or pipe whose reads are full, or end where the producer pauses.
+
+    What is packed with gzip or zstd, as its first bytes tell, is read unpacked.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self.number = stream.fileno()
         self.held = b""
         self.at = 0
+        self._plain: Iterator[bytes] | None = None
+        while len(self.held) < _MAGIC_BYTES and self._more():
+            pass
+        if name := packing(self.held):
+            raw = chain((self.held,), iter(lambda: os.read(self.number, HEAD_BYTES), b""))
+            self._plain, self.held = unpacked(raw, name), b""
 
     def head(self) -> bytes:
         """The first line, or what there is of it up to HEAD_BYTES, without taking it."""
@@ -65,7 +73,10 @@ class Input:
         parts = [self._take(size)]
         got = len(parts[0])
         while got < size and not (got and self._pauses()):
-            more = os.read(self.number, size - got)
+            if self._plain is None:
+                more = os.read(self.number, size - got)
+            else:
+                more = self._take(size - got) if self._more() else b""
             if not more:
                 break
             parts.append(more)
@@ -87,115 +98,19 @@ class Input:
         return taken
 
     def _more(self) -> bool:
-        more = os.read(self.number, HEAD_BYTES)
+        if self._plain is None:
+            more = os.read(self.number, HEAD_BYTES)
+        else:
+            more = next(self._plain, b"")
         self.held = self.held[self.at :] + more
         self.at = 0
         return bool(more)
 
     def _pauses(self) -> bool:
-        if os.name != "posix":  # select knows only sockets there
+        if os.name != "posix" or self._plain is not None:  # elsewhere select knows only sockets
             return False
         ready, _, _ = select.select([self.number], [], [], PAUSE_SECS)
         return not ready
-
-
-def push(datasets: Datasets, ref: str, sources: list[Source]) -> Iterator[Event]:
-    """Append the items of all sources, in order, a batch a call.
-
-    An item that cannot be stored is Refused with file and line, and the rest
-    goes on. A failure of the store ends it; what was acknowledged stays. Raises
-    InvalidInput for a source that cannot be read further.
-    """
-    begin = time.monotonic()
-    sizes = [source.size for source in sources]
-    yield Started(sum(size or 0 for size in sizes) if None not in sizes else None)
-    moved = moved_bytes = refused = 0
-    bad: list[Refused] = []
-    for source in sources:
-        for batch in _batches(source, bad):
-            if batch is not None:
-                taken = _push(datasets, ref, batch, source.name, bad)
-                moved += len(taken)
-                moved_bytes += len(taken.lines)
-            refused += len(bad)
-            yield from bad
-            bad.clear()
-            yield Advanced(moved, moved_bytes)
-    yield Finished(moved, moved_bytes, time.monotonic() - begin, refused)
-
-
-def _batches(source: Source, bad: list[Refused]) -> Iterator[Batch | None]:
-    """Batches of one source; None at its end, when the last bad items are known."""
-
-    def on_bad(line: int, why: str) -> None:
-        bad.append(Refused(f"{source.name}:{line}", why))
-
-    with source.open() as opened:
-        stream = Input(opened)
-        name = source.format
-        try:
-            if name == "auto":
-                head = stream.head()
-                name = detect(source.name, head) if head.strip() else "jsonl"
-            yield from read(
-                name,
-                cast("BinaryIO", stream),
-                max_bytes=BATCH_BYTES,
-                on_bad=on_bad,
-                typed=source.typed,
-                delimiter=source.delimiter,
-            )
-        except (InvalidInput, TooLarge) as error:
-            raise type(error)(f"{source.name}: {error.message}", hint=error.hint) from None
-    yield None
-
-
-def _push(datasets: Datasets, ref: str, batch: Batch, name: str, bad: list[Refused]) -> Items:
-    """Send one batch; what was taken. Items that break the dataset's schema are left out."""
-    items = batch.items
-    try:
-        datasets.push(ref, items, idempotency_key=rules.new_id())
-    except InvalidInput as error:
-        wrong = _breaking_schema(error)
-        if not wrong:
-            raise
-        for at, why in wrong.items():
-            bad.append(Refused(f"{name}:{batch.lines[at]}", why))
-        lines = items.lines.splitlines()
-        items = Items.from_lines([line for at, line in enumerate(lines) if at not in wrong])
-        if len(items):
-            datasets.push(ref, items, idempotency_key=rules.new_id())
-    return items
-
-
-class _Complaint(msgspec.Struct, rename="camel"):
-    item_position: int
-    validation_errors: list[dict[str, object]] = []
-
-
-class _Complaints(msgspec.Struct, rename="camel"):
-    invalid_items: list[_Complaint]
-
-
-def _breaking_schema(error: InvalidInput) -> dict[int, str]:
-    """Positions of items that a schema refuses, and why.
-
-    Source: Apify API v2, the answer to a push that breaks the dataset's schema.
-    """
-    if error.type != "schema-validation-error":
-        return {}
-    try:
-        told = msgspec.convert(error.data, _Complaints)
-    except msgspec.ValidationError:
-        return {}
-    return {
-        one.item_position: "; ".join(
-            f"{wrong.get('instancePath') or 'item'} {wrong.get('message')}"
-            for wrong in one.validation_errors
-        )
-        or "breaks the schema of the dataset"
-        for one in told.invalid_items
-    }
 
 
 def save(

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,48 +18,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from storectl.errors import InvalidInput, Local
-from storectl.formats import Options, write
+from storectl.formats import write
 from storectl.formats.encoding import packed, packing
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.transfer.dataset import whole_file
 from storectl.transfer.events import Advanced, Event, Finished, Saved, Started
 from storectl.transfer.journal import Journal
+from storectl.transfer.target import Target
 from storectl.transfer.windows import Rows, rows_of_window
 
 READ_BYTES = 1024 * 1024
 
 CHECKPOINT_SECS = 1.0
 """How much work a kill costs at most, beside the window in flight."""
-
-APPENDABLE = ("jsonl", "csv")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """What is to be written. format: a name of formats.FORMATS. packing: gzip, zstd or None.
-
-    append: add to the end of the file. split: items of one file; their names get
-    -00001 and so on before the suffix.
-    """
-
-    file: Path
-    format: str = "jsonl"
-    options: Options = field(default_factory=Options)
-    packing: str | None = None
-    append: bool = False
-    split: int | None = None
-
-    @property
-    def is_part(self) -> bool:
-        """Whether the part file is what is wanted, byte for byte."""
-        return self.format == "jsonl" and not (
-            self.packing or self.append or self.split or self.options.bom
-        )
-
-    def numbered(self, number: int) -> Path:
-        """The name of one file of a split."""
-        stem, dot, suffixes = self.file.name.partition(".")
-        return self.file.with_name(f"{stem}-{number:05}{dot}{suffixes}")
 
 
 class State(Struct, frozen=True, kw_only=True):

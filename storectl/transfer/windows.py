@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import chain, count
-from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from storectl.errors import Internal, Network
 from storectl.model.dataset import Dataset, Datasets, ItemsPage, ItemsQuery
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 WINDOW_BYTES = 4 * 1024 * 1024
 """Of one call: its round trip does not count, and as many as there are threads fit in memory."""
@@ -75,6 +76,8 @@ class Rows:
             for at, end in cuts:
                 yield end - at, self._streamed(at, end)
             return
+        from concurrent.futures import ThreadPoolExecutor  # 8 ms, for large reads only
+
         pool = ThreadPoolExecutor(self.jobs, "window")
         waiting: deque[Future[Window]] = deque()
         try:
@@ -120,8 +123,10 @@ class Rows:
                 if attempt >= self.retries or self._over:
                     raise
                 self.retried += 1
+                from random import uniform  # few answers break off
+
                 longest = min(FIRST_WAIT_SECS * 2**attempt, LONGEST_WAIT_SECS)
-                time.sleep(random.uniform(0, longest))
+                time.sleep(uniform(0, longest))
         raise AssertionError
 
     def _unless_over(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -175,6 +180,8 @@ def held(blocks: Iterable[bytes]) -> Iterable[bytes]:
             break
     else:
         return kept
+    from tempfile import TemporaryFile  # few windows are that large
+
     spool = TemporaryFile()  # noqa: SIM115 goes with its last reader
     for block in source:
         spool.write(block)

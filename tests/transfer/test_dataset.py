@@ -24,8 +24,9 @@ from storectl.engine.store import EngineStore
 from storectl.errors import InvalidInput, Network
 from storectl.formats import Options
 from storectl.model.dataset import ItemsPage, ItemsQuery
-from storectl.transfer.dataset import Input, Source, push, save
+from storectl.transfer.dataset import Input, Source, save
 from storectl.transfer.events import Advanced, Finished, Refused, Started
+from storectl.transfer.push import push
 from storectl.transfer.windows import checked
 
 

@@ -21,7 +21,8 @@ from storectl.model.items import Items
 from storectl.transfer import pull as module
 from storectl.transfer.events import Finished, Saved, Started
 from storectl.transfer.journal import Journal
-from storectl.transfer.pull import Target, pull
+from storectl.transfer.pull import pull
+from storectl.transfer.target import Target
 from storectl.transfer.windows import Rows, held
 
 COUNT = 2_500
