@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from storectl.cli import table
+from storectl.cli.copy_dataset import add_copy
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Noun
 from storectl.cli.options import OutputFile, Ref
@@ -49,6 +50,7 @@ DATASET = Noun(
 )
 
 add_verbs(app, DATASET)
+add_copy(app)
 
 PREVIEW = 20
 """Rows on a terminal where nothing says how many."""

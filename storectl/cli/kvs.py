@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from storectl.cli.copy_kvs import add_copy
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Limited, Noun
 from storectl.cli.options import DryRun, Limit, OutputFile, Ref
@@ -32,6 +33,7 @@ app = App("Key-value stores: records of any type, by key.")
 KVS = Noun("kvs", "key-value store", KeyValueStore)
 
 add_verbs(app, KVS)
+add_copy(app)
 
 COLUMNS = [
     Column("key", "KEY", whole=True),

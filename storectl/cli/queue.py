@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -14,18 +14,19 @@ import msgspec
 import typer
 
 from storectl.cli import request as shown
+from storectl.cli.copy_queue import add_copy
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Limited, Noun
 from storectl.cli.lock import add_lock_verbs
 from storectl.cli.options import DryRun, Limit, Ref
 from storectl.cli.progress import summary
-from storectl.cli.request import SomeIds, States, batched, by_id, selected, states_of
+from storectl.cli.request import SomeIds, States, Told, batched, by_id, selected, states_of
 from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
 from storectl.cli.work import add_work_verb
 from storectl.errors import InvalidInput, NotFound, Partial
 from storectl.model import rules
-from storectl.model.queue import Added, Queue, Queues
+from storectl.model.queue import Queue, Queues
 from storectl.model.request import METHODS, Request, as_new, check_url, state_of, unique_key
 from storectl.transfer import queue as transfer
 from storectl.transfer.dataset import Source
@@ -49,6 +50,7 @@ QUEUE = Noun(
 )
 
 add_verbs(app, QUEUE)
+add_copy(app)
 add_lock_verbs(app)
 add_work_verb(app)
 
@@ -118,7 +120,7 @@ def add(
         opened,
         blocks,
         total_bytes=size,
-        defaults=defaults,
+        make=partial(transfer.to_request, defaults=defaults),
         forefront=forefront,
         on_added=told.take,
     )
@@ -135,39 +137,6 @@ def add(
         raise Partial(f"{plural(done.refused, 'request')} refused, {done.moved:,} taken")
     if done.refused:
         raise InvalidInput("no request could be added")
-
-
-class Told:
-    """What became of requests that were added. show: writes their IDs as they come."""
-
-    def __init__(self, show: Callable[[Iterator[str]], object] | None) -> None:
-        self.show = show
-        self.added = self.present = self.handled = 0
-
-    def take(self, answers: list[Added]) -> None:
-        """Count the answers of one call."""
-        present = sum(one.was_already_present for one in answers)
-        handled = sum(one.was_already_handled for one in answers)
-        self.added += len(answers) - present
-        self.present += present - handled
-        self.handled += handled
-        if self.show is not None:
-            self.show(one.request_id for one in answers)
-
-    def counts(self) -> dict[str, Any]:
-        """The figures for JSON."""
-        return {"added": self.added, "alreadyPresent": self.present, "alreadyHandled": self.handled}
-
-    def sentence(self) -> str:
-        """`Added 3 requests (2 were there, 1 was handled)`."""
-        there = [
-            f"{count:,} {'was' if count == 1 else 'were'} {state}"
-            for count, state in ((self.present, "there"), (self.handled, "handled already"))
-            if count
-        ]
-        return f"Added {plural(self.added, 'request')}" + (
-            f" ({', '.join(there)})" if there else ""
-        )
 
 
 def _defaults(method: str | None, user_data: str | None, unique_key: str | None) -> Request:

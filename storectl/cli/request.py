@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import Annotated, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 
 from storectl.cli.frame import Context
 from storectl.cli.options import comma
 from storectl.cli.output import Row
-from storectl.cli.values import Column
+from storectl.cli.values import Column, plural
 from storectl.errors import InvalidInput
-from storectl.model.queue import Queues, every_request
+from storectl.model.queue import Added, Queues, every_request
 from storectl.model.request import Request, State, state_of
 
 COLUMNS = [
@@ -126,3 +126,36 @@ def batched(things: Iterable[Thing], size: int = BATCH) -> Iterator[list[Thing]]
     source = iter(things)
     while batch := list(islice(source, size)):
         yield batch
+
+
+class Told:
+    """What became of requests that were added. show: writes their IDs as they come."""
+
+    def __init__(self, show: Callable[[Iterator[str]], object] | None) -> None:
+        self.show = show
+        self.added = self.present = self.handled = 0
+
+    def take(self, answers: list[Added]) -> None:
+        """Count the answers of one call."""
+        present = sum(one.was_already_present for one in answers)
+        handled = sum(one.was_already_handled for one in answers)
+        self.added += len(answers) - present
+        self.present += present - handled
+        self.handled += handled
+        if self.show is not None:
+            self.show(one.request_id for one in answers)
+
+    def counts(self) -> dict[str, Any]:
+        """The figures for JSON."""
+        return {"added": self.added, "alreadyPresent": self.present, "alreadyHandled": self.handled}
+
+    def sentence(self) -> str:
+        """`Added 3 requests (2 were there, 1 was handled)`."""
+        there = [
+            f"{count:,} {'was' if count == 1 else 'were'} {state}"
+            for count, state in ((self.present, "there"), (self.handled, "handled already"))
+            if count
+        ]
+        return f"Added {plural(self.added, 'request')}" + (
+            f" ({', '.join(there)})" if there else ""
+        )

@@ -7,7 +7,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -19,8 +19,9 @@ from storectl.cli.progress import DRAW_SECS, PLAIN_SECS
 from storectl.cli.values import Column, human_secs, plural, visible
 from storectl.errors import InvalidInput, Partial
 from storectl.model import rules
-from storectl.transfer.child import Command
-from storectl.transfer.work import Collection, Outcome, Plan, Said, Shift
+
+if TYPE_CHECKING:  # loaded by whoever works: other verbs start faster
+    from storectl.transfer.work import Collection, Outcome, Shift
 
 COLUMNS = [
     Column("id", "ID", whole=True),
@@ -30,7 +31,7 @@ COLUMNS = [
     Column("url", "URL"),
     Column("error", "ERROR"),
 ]
-FIELDS = [field.encode_name for field in msgspec.structs.fields(Outcome)]
+FIELDS = "id outcome url uniqueKey retryCount secs exit items error".split()
 
 
 def add_work_verb(app: App) -> None:
@@ -113,6 +114,9 @@ def work(
       storectl queue work crawl -- wget -q -- {url}
       storectl queue work crawl -j 8 --collect pages -- python scrape.py {url}
     """
+    from storectl.transfer.child import Command
+    from storectl.transfer.work import Plan, Shift
+
     rules.check_client_key(client_key)
     plan = Plan(
         Command(command),
@@ -154,6 +158,8 @@ def _collection(ctx: Context, text: str | None, create: bool, queue_id: str) -> 
         if create:
             raise InvalidInput("--create is for the dataset of --collect")
         return None
+    from storectl.transfer.work import Collection
+
     store, ref = ctx.obj.open(text, "dataset", remedy="the same with --create")
     if create and ref.startswith("~"):
         return Collection(store.datasets, store.datasets.create(ref[1:])[0].id, queue_id)
@@ -214,6 +220,8 @@ class Tally:
 
     def rows(self) -> Iterator[Row]:
         """The outcomes of the run as they come."""
+        from storectl.transfer.work import Said
+
         for event in self.shift.run():
             if isinstance(event, Said):
                 self._say(event.text)

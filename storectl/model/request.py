@@ -222,12 +222,16 @@ def _form(text: str) -> str:
 
 def check_url(url: str) -> str:
     """A URL that names a host. Raises InvalidInput for anything else."""
+    key_of(url)
+    return url
+
+
+def key_of(url: str) -> str:
+    """The uniqueKey of what check_url takes."""
     try:
         parts = urlsplit(url)
-        good = bool(parts.scheme and parts.hostname) and url.isprintable() and " " not in url
-        unique_key(url)
+        if parts.scheme and parts.hostname and url.isprintable() and " " not in url:
+            return unique_key(url)
     except (ValueError, UnicodeError):
-        good = False
-    if not good:
-        raise InvalidInput(f"'{url:.200}' is not a URL", hint="https://example.com/page")
-    return url
+        pass
+    raise InvalidInput(f"'{url:.200}' is not a URL", hint="https://example.com/page")

@@ -1,18 +1,27 @@
-"""Requests from lines of text into a queue, in constant memory."""
+"""Requests between lines of text and a queue, in constant memory."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, get_args
 
 import msgspec
 
-from storectl.errors import InvalidInput, StorectlError
+from storectl.errors import InvalidInput, NotFound, StorectlError
 from storectl.model import rules
 from storectl.model.items import check_utf8, not_json, too_large
-from storectl.model.queue import Added, Queues
-from storectl.model.request import Request, check_request, check_url, unique_key
+from storectl.model.queue import Added, Queues, every_request
+from storectl.model.request import (
+    Request,
+    State,
+    as_new,
+    check_request,
+    check_url,
+    key_of,
+    state_of,
+)
 from storectl.transfer.dataset import Input, Source
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
 
@@ -21,6 +30,7 @@ BATCH = 1000
 """Requests of one call: few enough for their answer to be at hand, and one commit."""
 
 BATCH_BYTES = 4 * 1024 * 1024
+READS_AT_ONCE = 8
 
 
 class Line(NamedTuple):
@@ -51,17 +61,18 @@ def add(
     blocks: Iterable[list[Line]],
     *,
     total_bytes: int | None = None,
-    defaults: Request | None = None,
+    make: Callable[[bytes], Request] | None = None,
     forefront: bool = False,
     on_added: Callable[[list[Added]], None],
 ) -> Iterator[Event]:
-    """Add a request for each line, in order: a URL, or a request as JSON.
+    """Add a request for each line, in order.
 
-    defaults: fields for requests that do not have them. on_added gets the answers
+    make: of a line its request; to_request if not given. on_added gets the answers
     of each call. A line that makes no request is Refused, and the rest goes on; a
     failure of the store ends it, and what was added stays.
     """
     begin = time.monotonic()
+    make = make or to_request
     yield Started(total_bytes)
     moved = moved_bytes = refused = 0
     for block in blocks:
@@ -70,7 +81,7 @@ def add(
             if not line.text.strip():
                 continue
             try:
-                good.append((line, to_request(line.text, defaults or {})))
+                good.append((line, make(line.text)))
             except StorectlError as error:
                 refused += 1
                 yield Refused(line.where, error.message)
@@ -94,24 +105,91 @@ def add(
     yield Finished(moved, moved_bytes, time.monotonic() - begin, refused)
 
 
-def to_request(text: bytes, defaults: Request) -> Request:
-    """A request of a line: a URL, or a JSON object with `url`. Raises InvalidInput, TooLarge."""
+def to_request(text: bytes, defaults: Request | None = None) -> Request:
+    """A request of a line: a URL, or a JSON object with `url`. Raises InvalidInput, TooLarge.
+
+    defaults: fields for requests that do not have them.
+    """
     if len(text) > rules.MAX_PAYLOAD_BYTES:
         raise too_large(len(text))
     line = check_utf8(text).strip().removeprefix("\ufeff")
     if line[:1] == "[":
         raise InvalidInput("an array; give one request a line")
     if line[:1] != "{":
-        request = {"url": check_url(line), **defaults}
+        request = {"url": line, **(defaults or {})}
+        if "uniqueKey" in request:
+            check_url(line)
     else:
+        request = {**(defaults or {}), **_object(line)}
+    return _whole(request)
+
+
+def imported(text: bytes, *, reset: bool = False) -> Request:
+    """A request of a line that `exported` wrote, as it is to be added.
+
+    It stays handled, unless reset; a lock it had is not taken over.
+    """
+    found = _object(check_utf8(text).strip().removeprefix("\ufeff"))
+    kept = {name: value for name, value in found.items() if name not in _TOLD}
+    if found.get("state") not in STATES:
+        kept |= {name: found[name] for name in ("state",) if name in found}
+    return _whole(as_new(kept) if reset and kept.get("handledAt") is not None else kept)
+
+
+_TOLD = frozenset(("id", "lockExpiresAt", "lockByClient", "state"))
+"""What an export tells about a request, and an import does not take."""
+
+STATES: tuple[str, ...] = get_args(State)
+
+
+def exported(queues: Queues, ref: str, states: tuple[str, ...] = ()) -> Iterator[bytes]:
+    """Requests as JSON lines, each whole and with its `state`; none of states means all.
+
+    A queue lists its requests by ID and tells the order of those at its head only:
+    those come first, up to 1,000 in their order, and then the others.
+    """
+    encode = msgspec.json.encode
+    seen: set[str] = set()
+    if not states or "pending" in states:
+        for request in _in_order(queues, ref):
+            seen.add(request["id"])
+            if not states or state_of(request) in states:
+                yield encode({**request, "state": state_of(request)}) + b"\n"
+    listed = states if set(states) <= {"pending", "locked"} else ()
+    for request in every_request(queues, ref, listed):
+        if request["id"] not in seen and (not states or state_of(request) in states):
+            yield encode({**request, "state": state_of(request)}) + b"\n"
+
+
+def _in_order(queues: Queues, ref: str) -> Iterator[Request]:
+    """The requests of the head. What is deleted meanwhile is left out."""
+
+    def whole(item: Request) -> Request | None:
         try:
-            found = msgspec.json.decode(line)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise not_json(error, line, "the line") from None
-        request = {**defaults, **found}
+            return queues.request(ref, item["id"])
+        except NotFound:
+            return None
+
+    items = queues.head(ref, limit=rules.MAX_HEAD).items
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        yield from filter(None, pool.map(whole, items))
+
+
+def _object(line: str) -> Request:
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise not_json(error, line, "the line") from None
+    if not isinstance(found, dict):
+        raise InvalidInput("the line is not a JSON object")
+    return found
+
+
+def _whole(request: Request) -> Request:
+    """The request with its uniqueKey, checked."""
     url = request.get("url")
     if request.get("uniqueKey") is None and isinstance(url, str):
-        request["uniqueKey"] = unique_key(check_url(url))
+        request["uniqueKey"] = key_of(url)
     return check_request(request)
 
 

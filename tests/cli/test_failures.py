@@ -28,6 +28,7 @@ CALLS: dict[str, list[str] | None] = {
             "info": ["prices"],
             "rename": ["prices", "costs"],
             "rm": ["prices", "--yes"],
+            "copy": ["prices", "costs"],
         }.items()
     },
     "dataset items": ["prices"],

@@ -1,0 +1,54 @@
+"""storectl queue copy: requests of one queue into another."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from storectl.cli.copy import Create, From, To, open_ends, tell
+from storectl.cli.frame import App, Context
+from storectl.cli.request import States, Told, states_of
+from storectl.errors import CheckFailed
+
+
+def add_copy(app: App) -> None:
+    """Give the app its verb for copies."""
+    app.command("copy", aliases=("cp",))(copy)
+
+
+def copy(
+    ctx: Context,
+    source: From,
+    target: To,
+    create: Create = False,
+    state: States = None,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="What was handled is pending in DST.")
+    ] = False,
+) -> None:
+    """Copy the requests of a queue to another: all, or those in some states.
+
+    A request that DST knows by its uniqueKey stays as it is there. Handled ones stay
+    handled unless --reset; locks are not copied. The first 1,000 of the queue keep
+    their order, the others come by ID, since a queue tells no more.
+
+    Examples:
+      storectl queue copy crawl crawl-2 --create --reset
+      storectl queue copy prod:crawl local:failed --create --state failed --reset
+    """
+    from storectl.transfer import copy as transfer  # other verbs do without
+
+    states = states_of(state)
+    ends = open_ends(ctx, "queue", source, target, create)
+    work = transfer.RequestsCopy(
+        ends.source.queues, ends.source_id, ends.target.queues, ends.target_id, states, reset
+    )
+    told = Told(None)
+    followed = ctx.obj.output.follow(transfer.copy_requests(work, told.take), "request")
+    now = ends.target.queues.get(ends.target_id).total_request_count
+    there = f"{told.present + told.handled:,} were there; '{target}' has {now:,}"
+    more = told.counts() | {"targetCount": now}
+    tell(ctx, ends, followed, "request", f"to '{target}' of {ends.target.label}; {there}", more)
+    if now < told.added:
+        raise CheckFailed(f"{told.added:,} requests were added, and '{target}' has {now:,}")

@@ -1,0 +1,297 @@
+"""Storages from one store into another, whichever keeps them, in constant memory.
+
+A copy that was broken off goes on where it was: a dataset after the items that are
+there, records and requests by their keys.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from functools import partial
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from storectl.errors import (
+    Conflict,
+    InvalidInput,
+    Network,
+    NotFound,
+    StorectlError,
+    TooLarge,
+    UnsupportedEncoding,
+)
+from storectl.model import rules
+from storectl.model.dataset import Datasets, ItemsQuery
+from storectl.model.items import Items
+from storectl.model.kvs import Key, KeyValueStores, Record, every_key
+from storectl.model.queue import Added, Queues
+from storectl.transfer.dataset import BATCH_BYTES
+from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
+from storectl.transfer.queue import BATCH, Line, add, exported, imported
+from storectl.transfer.windows import Rows, checked, rows_of_window
+
+TRIES = 5
+"""How often what broke off on its way is begun anew, without anything gained between."""
+
+WHOLE_BYTES = 4 * 1024 * 1024
+"""Records up to here are held in memory, so that they can be sent again."""
+
+
+class DatasetCopy(NamedTuple):
+    """A dataset and where its items go, by IDs. query: fields and omit, nothing that drops items.
+
+    append: whatever is in the target; otherwise that has to be a beginning of the same.
+    jobs: how many pages are fetched ahead; 0 of a store in this process.
+    """
+
+    source: Datasets
+    source_id: str
+    target: Datasets
+    target_id: str
+    query: ItemsQuery
+    append: bool = False
+    jobs: int = 0
+
+
+def copy_items(copy: DatasetCopy) -> Iterator[Event]:
+    """Append the items that the source has now, in order.
+
+    Raises Conflict if the target holds something else. A push is named by what it is
+    made of: two copies at once, or one whose answer was lost, append it once where the
+    store remembers keys.
+    """
+    begin = time.monotonic()
+    total = copy.source.get(copy.source_id).item_count
+    start = 0 if copy.append else _there(copy, total)
+    yield Started(total=total - start)
+    run = rules.new_id() if copy.append else ""
+    at, moved_bytes = start, 0
+    for lines in _cut(_lines(copy, start, total)):
+        items = Items.from_lines(lines.split(b"\n")[:-1])
+        name = f"{run} {copy.source_id} {at} ".encode()
+        key = "copy-" + sha256(name + lines).hexdigest()[:40]
+        copy.target.push(copy.target_id, items, idempotency_key=key)
+        at += len(items)
+        moved_bytes += len(lines)
+        yield Advanced(at - start, moved_bytes)
+    yield Finished(at - start, moved_bytes, time.monotonic() - begin)
+
+
+def _there(copy: DatasetCopy, total: int) -> int:
+    """How many of the items the target has already. Compared: the first, middle and last."""
+    count = copy.target.get(copy.target_id).item_count
+    if count > total or any(
+        _item(copy.source, copy.source_id, copy.query, at)
+        != _item(copy.target, copy.target_id, ItemsQuery(), at)
+        for at in sorted({0, count // 2, count - 1})
+        if 0 <= at < count
+    ):
+        raise Conflict(
+            f"The target has {count:,} items, which are not how the source begins",
+            hint="the same with --append, to add all items to those",
+        )
+    return count
+
+
+def _item(datasets: Datasets, id: str, query: ItemsQuery, at: int) -> Any:
+    page = datasets.items(id, replace(query, offset=at, limit=1))
+    return msgspec.json.Decoder().decode_lines(b"".join(checked(page, query)))
+
+
+def _lines(copy: DatasetCopy, start: int, total: int) -> Iterator[bytes]:
+    """Blocks of JSON lines of the items from one position to another."""
+    rows = Rows(copy.source, copy.source_id, copy.query, total=total, jobs=copy.jobs)
+    size = rows_of_window(copy.source.get(copy.source_id))
+    for scanned, blocks in rows.windows(start, size):
+        count = 0
+        for block in blocks:
+            count += block.count(b"\n")
+            yield block
+        if count != scanned:
+            raise Network(f"only {count:,} of {scanned:,} items came; the answer was cut off")
+
+
+def _cut(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Parts of whole lines, at most BATCH_BYTES each or one line: the same of any blocks."""
+    held = bytearray()
+    for block in blocks:
+        held += block
+        while len(held) >= BATCH_BYTES:
+            end = held.rfind(b"\n", 0, BATCH_BYTES) + 1 or held.find(b"\n") + 1
+            if not end:
+                break
+            yield bytes(held[:end])
+            del held[:end]
+    if held:
+        yield bytes(held)
+
+
+class RecordsCopy(NamedTuple):
+    """A key-value store and where its records go, by IDs. include, exclude: globs of keys.
+
+    jobs: how many records at a time.
+    """
+
+    source: KeyValueStores
+    source_id: str
+    target: KeyValueStores
+    target_id: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    jobs: int = 8
+
+    def wants(self, key: Key) -> bool:
+        """Whether a record is to be copied."""
+        name = key.key
+        included = not self.include or any(fnmatchcase(name, glob) for glob in self.include)
+        return included and not any(fnmatchcase(name, glob) for glob in self.exclude)
+
+
+def copy_records(copy: RecordsCopy) -> Iterator[Event]:
+    """Put every record as it is stored: its bytes, its type, its encoding.
+
+    What cannot be copied is Refused by its key, and the rest goes on.
+    """
+    begin = time.monotonic()
+    moved = moved_bytes = refused = 0
+    keys = filter(copy.wants, every_key(copy.source, copy.source_id))
+    yield Started()
+    with ThreadPoolExecutor(copy.jobs) as pool:
+        for key, done in _side_by_side(pool, copy, keys):
+            if isinstance(done, int):
+                moved += 1
+                moved_bytes += done
+                yield Advanced(moved, moved_bytes)
+            else:
+                refused += 1
+                yield Refused(key.key, done.message)
+    yield Finished(moved, moved_bytes, time.monotonic() - begin, refused)
+
+
+def _side_by_side(
+    pool: ThreadPoolExecutor, copy: RecordsCopy, keys: Iterator[Key]
+) -> Iterator[tuple[Key, int | StorectlError]]:
+    """Copy records, a few at a time and not many ahead; each with its size or its failure."""
+    running: deque[tuple[Key, Future[int | StorectlError]]] = deque()
+    try:
+        for key in keys:
+            running.append((key, pool.submit(_copy_record, copy, key.key)))
+            if len(running) >= 2 * copy.jobs:
+                first, future = running.popleft()
+                yield first, future.result()
+        while running:
+            first, future = running.popleft()
+            yield first, future.result()
+    finally:
+        for _, future in running:
+            future.cancel()
+
+
+def _copy_record(copy: RecordsCopy, key: str) -> int | StorectlError:
+    """Copy one record, again if it broke off: its bytes, or why it cannot be copied."""
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            record = copy.source.record(copy.source_id, key)
+            return _put(copy, record)
+        except Network:
+            if attempt == TRIES:
+                raise
+        except NotFound as error:
+            copy.target.get(copy.target_id)
+            copy.source.get(copy.source_id)
+            return error
+        except (InvalidInput, TooLarge, UnsupportedEncoding) as error:
+            return error
+
+
+def _put(copy: RecordsCopy, record: Record) -> int:
+    size = record.size
+    if size is not None and size <= WHOLE_BYTES:
+        body = b"".join(record.body)
+        if len(body) != size:
+            raise Network(f"only {len(body):,} of {size:,} bytes of '{record.key}' came")
+        copy.target.put(copy.target_id, replace(record, body=(body,)))
+        return size
+    counted = Counted(record.body)
+    copy.target.put(copy.target_id, replace(record, body=counted))
+    return counted.bytes
+
+
+class Counted:
+    """Blocks that can be read once, and how many bytes they had."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self.bytes = 0
+        self._blocks = iter(blocks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        block = next(self._blocks)
+        self.bytes += len(block)
+        return block
+
+
+def missing_keys(copy: RecordsCopy) -> int:
+    """How many keys of the source the target does not have."""
+    there = every_key(copy.target, copy.target_id)
+    missing, current = 0, next(there, None)
+    for key in filter(copy.wants, every_key(copy.source, copy.source_id)):
+        while current is not None and current.key < key.key:
+            current = next(there, None)
+        missing += current is None or current.key != key.key
+    return missing
+
+
+class RequestsCopy(NamedTuple):
+    """A request queue and where its requests go, by IDs. states: only these; none means all.
+
+    reset: what was handled is pending in the target.
+    """
+
+    source: Queues
+    source_id: str
+    target: Queues
+    target_id: str
+    states: tuple[str, ...] = ()
+    reset: bool = False
+
+
+def copy_requests(copy: RequestsCopy, on_added: Callable[[list[Added]], None]) -> Iterator[Event]:
+    """Add the requests of a queue to another. What is there already stays as it is."""
+    lines = exported(copy.source, copy.source_id, copy.states)
+    return add(
+        copy.target,
+        copy.target_id,
+        _blocks(lines),
+        make=partial(imported, reset=copy.reset),
+        on_added=on_added,
+    )
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[list[Line]]:
+    """Lines that are sent together."""
+    block: list[Line] = []
+    size = 0
+    for line in lines:
+        block.append(Line(f"request {msgspec.json.decode(line, type=_Named).id}", line))
+        size += len(line)
+        if len(block) == BATCH or size >= BATCH_BYTES:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+class _Named(msgspec.Struct):
+    id: str
