@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "dataset": Entry("dataset", "Datasets: append items, read them back in any format."),
     "kvs": Entry("kvs", "Key-value stores: records of any type, by key."),
     "queue": Entry("queue", "Request queues: URLs to visit, each once."),
+    "local": Entry("local", "Crawlee's local folders of storages: import and export."),
     "token": Entry("token", "API tokens of a store: create, list, revoke."),
     "serve": Entry(
         "serve", "Serve the embedded store to API clients, SDKs and Crawlee.", command="serve"

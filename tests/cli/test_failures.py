@@ -51,6 +51,9 @@ CALLS: dict[str, list[str] | None] = {
     "queue work": ["urls", "--", "true"],
     "queue retry": ["urls", "--id", "8OamqXBCpPHxyH9"],
     "queue rm-requests": ["urls", "8OamqXBCpPHxyH9", "--yes"],
+    "local ls": None,
+    "local import": [],
+    "local export": ["prices", "--layout", "js"],
     "token create": ["ci"],
     "token ls": [],
     "token revoke": ["ci", "--yes"],
@@ -151,6 +154,9 @@ def stub() -> Iterator[Stub]:
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "items.jsonl"
     path.write_text('{"n":1}\n')
+    crawlees = tmp_path / "storage/datasets/default"
+    crawlees.mkdir(parents=True)
+    (crawlees / "000000001.json").write_text('{"n":1}')
     return path
 
 
