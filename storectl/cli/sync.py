@@ -331,6 +331,7 @@ def _folder(path: Path, looking: bool) -> Iterator[folders.Folder]:
             yield folder
         return
     with folders.opened(path, create=not looking) as folder:
+        folder.keeps = folder.keeps and not looking
         yield folder
 
 

@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from pathlib import Path
@@ -164,19 +164,25 @@ class Folder:
                 if name.startswith(".") or not entry.is_file(follow_symlinks=False):
                     self.left_out.append(name)
                     continue
-                found = entry.stat(follow_symlinks=False)
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # deleted since
+                    continue
                 note = self.memory.files.get(name)
                 key = note.key if note is not None else key_of(name)
                 yield Found(name, key, Stamp(found.st_size, found.st_mtime_ns), note)
 
     def names_of(self, keys: Iterable[str], files: Iterable[Found]) -> dict[str, str]:
-        """A name for each key: that of its file or of its note, or a free one."""
+        """A name for each key: that of its file or of its note, or a free one.
+
+        files: all that `files` found; the first of those with one key is the one.
+        """
         files = list(files)
         taken = {folded(name) for name in (MEMORY, LOG, *self.left_out)}
         taken.update(folded(file.name) for file in files)
         chosen = {note.key: name for name, note in self.memory.files.items() if _is_plain(name)}
         taken.update(folded(name) for name in chosen.values())
-        chosen.update({file.key: file.name for file in files if file.key is not None})
+        chosen.update({file.key: file.name for file in files[::-1] if file.key is not None})
         for key in keys:
             if key not in chosen:
                 free = (name for name in names(key) if folded(name) not in taken)
@@ -219,13 +225,10 @@ class Folder:
         if Stamp(found.st_size, found.st_mtime_ns) != was or not stat.S_ISREG(found.st_mode):
             raise changed("the file changed underneath")
 
-    def write(
-        self, name: str, blocks: Iterable[bytes], was: Stamp | None, note: Callable[[], Note]
-    ) -> int:
-        """Write a file, which appears whole, in place of what was there; its size.
+    def write(self, name: str, blocks: Iterable[bytes], was: Stamp | None, note: Note) -> None:
+        """Write a file, which appears whole, in place of what was there.
 
-        note: asked when all blocks are there. Conflict if the file of that name is not
-        as it was.
+        Conflict if the file of that name is not as it was.
         """
         unfinished = f"{UNFINISHED}{rules.new_id()}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -245,14 +248,13 @@ class Folder:
                 raise changed("the file changed underneath")
             # First what is known, then the file: a type is never lost, and what is
             # known of a file that did not come does not fit the one that is there.
-            self.remember(name, Stamp(found.st_size, found.st_mtime_ns), note())
+            self.remember(name, Stamp(found.st_size, found.st_mtime_ns), note)
             with self._told(name):
                 os.rename(unfinished, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except BaseException:
             with suppress(OSError):
                 os.unlink(unfinished, dir_fd=self.descriptor)
             raise
-        return found.st_size
 
     def remove(self, name: str, was: Stamp | None) -> None:
         """Delete a file that is as it was."""

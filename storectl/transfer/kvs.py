@@ -36,7 +36,7 @@ TRIES = 4
 FIRST_WAIT_SECS = 0.5
 TROUBLE = (Network, Internal, Unavailable)
 HOPELESS = (Unauthorized, Forbidden, RateLimited)
-MOST_IN_A_ROW = 16
+MOST_IN_A_ROW = 8
 """So many records in trouble, one after the other, are the trouble of the server."""
 
 
@@ -228,19 +228,23 @@ class Sync:
         return note
 
     def _equal_bytes(self, file: Found, key: Key) -> Note | None:
-        """Compare all bytes. A record that cannot be read or unpacked is not equal."""
-        record = self.keeper.record(self.ref, key.key)
+        """Compare all bytes. What is gone or cannot be unpacked is not equal."""
         packed = file.note is not None and file.note.content_encoding is not None
         if self.way == "pull":
             packed = self.wishes.raw
-        with self.folder.reading(file.name, file.stamp) as descriptor:
-            mine = iter(Body.of_open(descriptor, file.name))
-            with closing(_closing(record.body)) as body:
-                try:
-                    same = _same_bytes(mine, body if packed else _plain(record, body))
-                except InvalidInput:
-                    same = False
-        return _note_of(record, raw=packed) if same else None
+        try:
+            record = self.keeper.record(self.ref, key.key)
+            plain = record.content_encoding is None
+            with (
+                closing(_closing(record.body)) as body,
+                self.folder.reading(file.name, file.stamp) as descriptor,
+            ):
+                mine = iter(Body.of_open(descriptor, file.name))
+                same = not (plain and record.size not in (None, file.stamp.size))
+                same = same and _same_bytes(mine, body if packed else _plain(record, body))
+        except (InvalidInput, TooLarge, NotFound, Conflict):
+            return None
+        return _note_of(record, raw=packed, stored=key.size) if same else None
 
     # Doing
 
@@ -284,26 +288,26 @@ class Sync:
         elif self.way == "pull":
             self.folder.remove(step.file, step.file_was)
         else:
-            self._again(lambda: self.keeper.remove(self.ref, step.key))
+            self.keeper.remove(self.ref, step.key)
 
     def _pull(self, step: Step) -> None:
-        def once() -> None:
+        if not step.file:
+            raise Conflict("no free name is left for its file")
+        for attempt in range(TRIES):
             try:
                 record = self.keeper.record(self.ref, step.key)
             except NotFound:
                 raise changed("the record was deleted meanwhile") from None
-            with closing(_closing(record.body)) as body:
-                blocks = body if self.wishes.raw else _plain(record, body)
-                self.folder.write(
-                    step.file,
-                    self._counted(blocks),
-                    step.file_was,
-                    lambda: _note_of(record, raw=self.wishes.raw),
-                )
-
-        if not step.file:
-            raise Conflict("no free name is left for its file")
-        self._again(once)
+            note = _note_of(record, raw=self.wishes.raw, stored=step.record_was)
+            try:
+                with closing(_closing(record.body)) as body:
+                    blocks = body if self.wishes.raw else _plain(record, body)
+                    self.folder.write(step.file, self._counted(blocks), step.file_was, note)
+                return
+            except Network:  # the answer broke off; until it comes, the keeper tries again itself
+                if attempt == TRIES - 1 or self._stopped:
+                    raise
+            self._sleep(FIRST_WAIT_SECS * 2**attempt)
 
     def _push(self, step: Step) -> None:
         assert step.file_was is not None
@@ -326,19 +330,6 @@ class Sync:
             key=step.key, content_type=content_type, content_encoding=encoding, stored=was.size
         )
         self.folder.remember(step.file, was, note)
-
-    def _again(self, work: Callable[[], None]) -> None:
-        """Do it again where the answer broke off: the keeper does so only before it comes."""
-        for attempt in range(TRIES - 1):
-            try:
-                work()
-            except Network:
-                if self._stopped:
-                    raise
-                self._sleep(FIRST_WAIT_SECS * 2**attempt)
-            else:
-                return
-        work()
 
     def _counted(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """The blocks, counted for as long as they are not in vain."""
@@ -387,14 +378,14 @@ def _is_of_one(error: BaseException) -> bool:
     return isinstance(error, StorectlError) and not isinstance(error, HOPELESS)
 
 
-def _note_of(record: Record, *, raw: bool) -> Note:
+def _note_of(record: Record, *, raw: bool, stored: int | None) -> Note:
     encoding = record.content_encoding
     return Note(
         key=record.key,
         content_type=record.content_type,
         content_encoding=encoding if raw else None,
         unpacked=None if raw else encoding,
-        stored=record.size,
+        stored=stored,
     )
 
 
