@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml
 
-.PHONY: help demo test check setup serve docs bench clean
+.PHONY: help demo test check setup serve docs crash bench clean
 
 help: ## These words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ serve: $(VENV)/ready ## A server on the embedded store
 
 docs: $(VENV)/ready ## Generate the command reference and the completion scripts
 	@$(BIN)/python docs/generate.py
+
+crash: $(VENV)/ready ## kill -9 of transfers at many more points than `make test` has
+	@CRASH_POINTS=100 $(BIN)/python -m pytest tests/transfer/test_crash.py
 
 bench: $(VENV)/ready ## The table of measurements
 	@$(BIN)/python benchmarks/run.py

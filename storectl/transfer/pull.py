@@ -67,6 +67,7 @@ def pull(
     size. Raises what the store raises, and keeps the journal for the next run.
     """
     begin = time.monotonic()
+    next(write(target.format, (), target.options), None)  # a bad option is told at once
     part = target.file.with_name(f".{target.file.name}.{journal.name}.part")
     state = _agreed(journal.read(State), part, target.file)
     total = state.total if state else None
@@ -80,9 +81,14 @@ def pull(
     else:
         finishing = _seen(target.file, state.items)
     size = 0
-    for event in finishing:
-        size += event.bytes if isinstance(event, Saved) else 0
-        yield event
+    try:
+        for event in finishing:
+            size += event.bytes if isinstance(event, Saved) else 0
+            yield event
+    except InvalidInput:  # such as too many columns: the same command would end the same
+        part.unlink(missing_ok=True)
+        journal.forget()
+        raise
     part.unlink(missing_ok=True)
     journal.forget()
     secs = time.monotonic() - begin
