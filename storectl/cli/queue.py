@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
-from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from storectl.cli import request as shown
 from storectl.cli.copy_queue import add_copy
+from storectl.cli.exchange import add_exchange, source_of
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Limited, Noun
 from storectl.cli.lock import add_lock_verbs
@@ -24,12 +24,11 @@ from storectl.cli.request import SomeIds, States, Told, batched, by_id, selected
 from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
 from storectl.cli.work import add_work_verb
-from storectl.errors import InvalidInput, NotFound, Partial
+from storectl.errors import InvalidInput, Partial
 from storectl.model import rules
 from storectl.model.queue import Queue, Queues
 from storectl.model.request import METHODS, Request, as_new, check_url, state_of, unique_key
 from storectl.transfer import queue as transfer
-from storectl.transfer.dataset import Source
 from storectl.transfer.queue import Line
 
 app = App("Request queues: URLs to visit, each once.")
@@ -51,6 +50,7 @@ QUEUE = Noun(
 
 add_verbs(app, QUEUE)
 add_copy(app)
+add_exchange(app)
 add_lock_verbs(app)
 add_work_verb(app)
 
@@ -169,27 +169,8 @@ def _blocks(urls: list[str], input: str | None) -> tuple[Iterator[list[Line]], i
         input = "-"
     if input is None:
         return iter([given]), None
-    source = _source(input)
+    source = source_of(input)
     return chain([given], transfer.lines([source])), source.size
-
-
-def _source(name: str) -> Source:
-    if name == "-":
-        return Source("stdin", _stdin)
-    path = Path(name)
-    if not path.exists():
-        raise NotFound(f"{name}: no such file")
-    if path.is_dir():
-        raise InvalidInput(f"{name} is a folder")
-    return Source(name, partial(_open, path), size=path.stat().st_size if path.is_file() else None)
-
-
-def _open(path: Path) -> BinaryIO:
-    return path.open("rb")
-
-
-def _stdin() -> BinaryIO:
-    return open(0, "rb", closefd=False)
 
 
 @app.command("head")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -22,7 +23,7 @@ from storectl.model.request import (
     key_of,
     state_of,
 )
-from storectl.transfer.dataset import Input, Source
+from storectl.transfer.dataset import Input, Source, whole_file
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
 
 READ_BYTES = 1024 * 1024
@@ -159,6 +160,24 @@ def exported(queues: Queues, ref: str, states: tuple[str, ...] = ()) -> Iterator
     for request in every_request(queues, ref, listed):
         if request["id"] not in seen and (not states or state_of(request) in states):
             yield encode({**request, "state": state_of(request)}) + b"\n"
+
+
+def save(lines: Iterable[bytes], file: Path, *, total: int | None) -> Iterator[Event]:
+    """Write lines to a file, which appears when it is whole. Yields its progress.
+
+    total: how many there will be, if known.
+    """
+    begin = time.monotonic()
+    moved = written = 0
+    yield Started(total=total)
+    with whole_file(file) as out:
+        for line in lines:
+            out.write(line)
+            moved += 1
+            written += len(line)
+            if moved % BATCH == 0:
+                yield Advanced(moved, written)
+    yield Finished(moved, written, time.monotonic() - begin)
 
 
 def _in_order(queues: Queues, ref: str) -> Iterator[Request]:

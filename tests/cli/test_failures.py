@@ -48,6 +48,8 @@ CALLS: dict[str, list[str] | None] = {
     "queue lock": ["urls"],
     "queue unlock": ["urls", "8OamqXBCpPHxyH9"],
     "queue handle": ["urls", "8OamqXBCpPHxyH9"],
+    "queue export": ["urls"],
+    "queue import": ["urls", "FILE"],
     "queue work": ["urls", "--", "true"],
     "queue retry": ["urls", "--id", "8OamqXBCpPHxyH9"],
     "queue rm-requests": ["urls", "8OamqXBCpPHxyH9", "--yes"],
