@@ -376,7 +376,7 @@ def opened(path: Path, *, create: bool) -> Iterator[Folder]:
     """A folder that no other run works in. create: make it if it is not there."""
     import fcntl  # POSIX alone has it
 
-    if create:
+    if create and not path.exists():
         path.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

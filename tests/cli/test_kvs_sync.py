@@ -1,0 +1,400 @@
+"""kvs pull, push, sync: what a shell sees of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Cli, Done, Served
+
+Here = Callable[..., Done]
+
+
+@pytest.fixture
+def site(here: Here) -> Path:
+    """A folder of three files, and a store `files` that has them."""
+    folder = Path("site")
+    folder.mkdir()
+    for name, text in {"index.html": "<p>", "style.css": "p {}", "INPUT": "{}"}.items():
+        (folder / name).write_text(text)
+    assert here("kvs", "push", "site", "files", "--create").code == 0
+    return folder
+
+
+def keys(here: Here) -> list[str]:
+    return here("kvs", "keys", "files", "-q").lines()
+
+
+def files(folder: str | Path) -> list[str]:
+    return sorted(file.name for file in Path(folder).iterdir() if file.name[0] != ".")
+
+
+def states(folder: str) -> dict[str, tuple[int, int]]:
+    """Time and inode of every file: any writing shows."""
+    found = ((file.name, file.stat()) for file in Path(folder).iterdir())
+    return {name: (stat.st_mtime_ns, stat.st_ino) for name, stat in found}
+
+
+def plan(done: Done) -> list[tuple[str, str, str]]:
+    """Operation, key and reason of each line of a plan."""
+    steps = [json.loads(line) for line in done.lines()]
+    return [(step["op"], step["key"], step["why"]) for step in steps]
+
+
+# pull and push
+
+
+def test_pull_says_which_files_it_wrote_and_ends_with_one_line(here: Here, site: Path) -> None:
+    done = here("kvs", "pull", "files", "copy")
+
+    assert done.code == 0
+    assert sorted(done.lines()) == ["copy/INPUT", "copy/index.html", "copy/style.css"]
+    assert done.err.startswith("3 records, 9 B in ")
+    assert done.err.endswith(f" from 'files' of local @ {Path('store').absolute()} to copy\n")
+    assert files("copy") == files(site)
+
+
+def test_push_says_which_keys_it_set(here: Here, site: Path) -> None:
+    (site / "more.txt").write_text("more")
+
+    done = here("kvs", "push", "site", "files")
+
+    assert (done.code, done.lines()) == (0, ["more.txt"])
+    assert done.err.endswith("; 3 unchanged\n")
+    assert keys(here) == ["INPUT", "index.html", "more.txt", "style.css"]
+
+
+def test_json_tells_counts_and_what_was_refused(here: Here, site: Path) -> None:
+    (site / "no key.txt").write_text("x")
+    (site / "more.txt").write_text("more")
+
+    done = here("kvs", "push", "site", "files", "--json")
+
+    assert done.code == 7
+    told = done.json()
+    assert told.pop("secs") >= 0
+    assert told == {
+        "pushed": 1,
+        "deleted": 0,
+        "same": 3,
+        "bytes": 4,
+        "refused": [{"where": "no key.txt", "why": "the name is that of no key"}],
+    }
+
+
+def test_what_cannot_be_a_record_is_named_and_the_rest_is_done(here: Here, site: Path) -> None:
+    (site / "no key.txt").write_text("x")
+    (site / "more.txt").write_text("more")
+
+    done = here("kvs", "push", "site", "files")
+
+    assert (done.code, done.lines()) == (7, ["more.txt"])
+    assert "error: no key.txt: the name is that of no key\n" in done.err
+    assert "error: 1 record of 2 failed; the rest is done\n" in done.err
+
+
+def test_folders_links_and_hidden_files_are_left_out_and_told(here: Here, site: Path) -> None:
+    (site / "sub").mkdir()
+    (site / "link").symlink_to("/etc/passwd")
+    (site / ".git").write_text("x")
+
+    done = here("kvs", "push", "site", "files")
+
+    assert done.code == 0
+    assert done.err.startswith("warning: left out what is hidden or no plain file: ")
+    assert all(name in done.err for name in (".git", "link", "sub"))
+    assert keys(here) == ["INPUT", "index.html", "style.css"]
+
+
+def test_no_clobber_keeps_and_exits_with_6(here: Here, site: Path) -> None:
+    (site / "INPUT").write_text("[]")
+    (site / "more.txt").write_text("more")
+
+    done = here("kvs", "push", "site", "files", "--no-clobber")
+
+    assert (done.code, done.lines()) == (6, ["more.txt"])
+    assert "error: INPUT: is already there, and differs\n" in done.err
+    assert here("kvs", "get", "files", "INPUT").out == "{}"
+
+
+@pytest.mark.parametrize(
+    ("globs", "taken"),
+    [
+        (["--include", "*.html"], ["index.html"]),
+        (["--exclude", "*.html"], ["INPUT", "style.css"]),
+        (["--exclude", "i*", "--include", "*.*"], ["style.css"]),
+        (["--include", "*.*", "--exclude", "i*"], ["index.html", "style.css"]),
+        (["--include=*.css", "--exclude=*", "--include=INPUT"], ["style.css"]),
+    ],
+)
+def test_globs_are_tried_in_their_order(
+    here: Here, site: Path, globs: list[str], taken: list[str]
+) -> None:
+    assert here("kvs", "pull", "files", "copy", *globs).code == 0
+
+    assert files("copy") == taken
+
+
+def test_a_packed_record_is_unpacked_unless_raw(here: Here, site: Path) -> None:
+    import gzip
+
+    from storectl.engine import open_store
+    from storectl.model.kvs import Record
+
+    packed = gzip.compress(b"plain")
+    store = open_store("store")
+    record = Record(key="k", content_type="text/plain", content_encoding="gzip", body=(packed,))
+    store.kvs.put("~files", record)
+    store.close()
+
+    assert here("kvs", "pull", "files", "copy").code == 0
+    assert here("kvs", "pull", "files", "raw", "--raw").code == 0
+
+    assert Path("copy/k").read_bytes() == b"plain"
+    assert Path("raw/k").read_bytes() == packed
+
+
+def test_a_missing_folder_or_store_changes_nothing(here: Here, site: Path) -> None:
+    no_folder = here("kvs", "push", "none", "new", "--create")
+    no_store = here("kvs", "pull", "none", "copy")
+    no_store_to_push = here("kvs", "push", "site", "none")
+
+    assert [done.code for done in (no_folder, no_store, no_store_to_push)] == [3, 3, 3]
+    assert "none: no such folder" in no_folder.err
+    assert "try: the same with --create" in no_store_to_push.err
+    assert not Path("copy").exists()
+    assert here("kvs", "ls", "-q").out.count("\n") == 1
+
+
+def test_a_file_in_place_of_a_folder(here: Here, site: Path) -> None:
+    done = here("kvs", "pull", "files", "site/INPUT")
+
+    assert (done.code, done.out) == (2, "")
+    assert "is a file; a folder was expected" in done.err
+    assert Path("site/INPUT").read_text() == "{}"
+
+
+# sync
+
+
+@pytest.mark.parametrize(
+    ("sides", "way"),
+    [
+        (["site", "files"], "push"),
+        (["site/", "files"], "push"),
+        (["./site", "~files"], "push"),
+        (["~files", "out"], "pull"),
+        (["files", "./out"], "pull"),
+        (["files", "site"], "pull"),
+    ],
+)
+def test_one_side_is_the_folder(here: Here, site: Path, sides: list[str], way: str) -> None:
+    (site / "style.css").write_text("p {color: red}")
+
+    done = here("kvs", "sync", *sides, "--dry-run")
+
+    assert done.code == 0
+    assert {op for op, _, _ in plan(done)} == {way}
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("sides", [["files", "out"], ["./site", "./out"], ["~files", "~other"]])
+def test_two_folders_or_two_stores_are_no_sync(here: Here, site: Path, sides: list[str]) -> None:
+    done = here("kvs", "sync", *sides)
+
+    assert (done.code, done.out) == (2, "")
+    assert "write ./DIR for a folder and ~NAME for a store" in done.err
+
+
+def test_sync_and_sync_again_does_nothing(here: Here, site: Path) -> None:
+    first = here("kvs", "sync", "files", "./copy", "--delete")
+    before = {
+        file: (file.stat().st_mtime_ns, file.stat().st_ino) for file in Path("copy").iterdir()
+    }
+    again = here("kvs", "sync", "files", "./copy", "--delete")
+    back = here("kvs", "sync", "./copy", "files", "--delete")
+
+    assert [done.code for done in (first, again, back)] == [0, 0, 0]
+    assert (again.out, back.out) == ("", "")
+    assert again.err.startswith("No record moved from ")
+    assert again.err.endswith("; 3 unchanged\n")
+    assert states("copy") == before
+
+
+def test_sync_makes_the_destination_equal(here: Here, site: Path) -> None:
+    here("kvs", "pull", "files", "copy")
+    Path("copy/INPUT").unlink()
+    Path("copy/style.css").write_text("p {color: red}")
+    Path("copy/new.txt").write_text("new")
+
+    done = here("kvs", "sync", "./copy", "files", "--delete")
+
+    assert done.code == 0
+    assert "; 1 deleted; 1 unchanged\n" in done.err
+    assert keys(here) == ["index.html", "new.txt", "style.css"]
+    assert here("kvs", "get", "files", "style.css").out == "p {color: red}"
+
+
+def test_dry_run_prints_the_plan_and_changes_nothing(here: Here, site: Path) -> None:
+    (site / "INPUT").unlink()
+    (site / "style.css").write_text("p {color: red}")
+    (site / "new.txt").write_text("new")
+    memory = (site / ".storectl.json").read_bytes()
+
+    done = here("kvs", "sync", "./site", "files", "--delete", "-n")
+
+    assert done.code == 0
+    assert plan(done) == [
+        ("push", "new.txt", "new"),
+        ("push", "style.css", "changed"),
+        ("delete", "INPUT", "extra"),
+    ]
+    assert done.err == "Would push 2 records, 17 B, delete 1, leave 1\n"
+    assert keys(here) == ["INPUT", "index.html", "style.css"]
+    assert (site / ".storectl.json").read_bytes() == memory
+
+
+def test_a_plan_is_applied_as_it_was_approved(here: Here, site: Path) -> None:
+    (site / "INPUT").unlink()
+    (site / "new.txt").write_text("new")
+    made = here("kvs", "sync", "./site", "files", "--delete", "--plan", "plan.jsonl")
+    (site / "later.txt").write_text("not approved")
+
+    done = here("kvs", "sync", "./site", "files", "--apply", "plan.jsonl")
+    again = here("kvs", "sync", "./site", "files", "--apply", "plan.jsonl")
+
+    assert (made.code, made.out) == (0, "")
+    assert (done.code, done.out) == (0, "new.txt\n")
+    assert (again.code, again.out) == (0, "")
+    assert keys(here) == ["index.html", "new.txt", "style.css"]
+
+
+def test_a_plan_is_not_applied_to_what_changed(here: Here, site: Path) -> None:
+    (site / "new.txt").write_text("new")
+    (site / "style.css").write_text("changed")
+    here("kvs", "sync", "./site", "files", "--plan", "plan.jsonl")
+    (site / "style.css").write_text("changed again")
+
+    done = here("kvs", "sync", "./site", "files", "--apply", "plan.jsonl")
+
+    assert (done.code, done.out) == (6, "")
+    assert "changed since the plan was made: style.css; nothing was done" in done.err
+    assert keys(here) == ["INPUT", "index.html", "style.css"]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["./copy", "files"], "the plan is for another sync"),
+        (["files", "./site"], "the plan is for another sync"),
+        (["./site", "files", "--delete"], "it takes no other wishes"),
+        (["./site", "files", "--exclude", "x"], "it takes no other wishes"),
+    ],
+)
+def test_a_plan_is_applied_to_nothing_else(
+    here: Here, site: Path, words: list[str], why: str
+) -> None:
+    here("kvs", "pull", "files", "copy")
+    here("kvs", "sync", "./site", "files", "--plan", "plan.jsonl")
+
+    done = here("kvs", "sync", *words, "--apply", "plan.jsonl")
+
+    assert done.code == 2
+    assert why in done.err
+
+
+def test_what_is_no_plan_is_told(here: Here, site: Path) -> None:
+    done = here("kvs", "sync", "./site", "files", "--apply", "site/INPUT")
+
+    assert done.code == 2
+    assert "is no plan of kvs sync" in done.err
+
+
+def test_max_delete_exits_with_10_and_changes_nothing(here: Here, site: Path) -> None:
+    (site / "INPUT").unlink()
+    (site / "style.css").unlink()
+    (site / "new.txt").write_text("new")
+
+    by_number = here("kvs", "sync", "./site", "files", "--delete", "--max-delete", "1")
+    by_share = here("kvs", "sync", "./site", "files", "--delete", "--max-delete", "50%")
+
+    for done in (by_number, by_share):
+        assert (done.code, done.out) == (10, "")
+        assert "--delete would delete 2 of 3 records" in done.err
+    assert keys(here) == ["INPUT", "index.html", "style.css"]
+
+
+def test_an_empty_source_is_refused_with_delete(here: Here, site: Path) -> None:
+    Path("empty").mkdir()
+    here("kvs", "create", "nothing")
+
+    to_store = here("kvs", "sync", "./empty", "files", "--delete", "--yes")
+    to_folder = here("kvs", "sync", "nothing", "./site", "--delete", "--yes")
+
+    for done in (to_store, to_folder):
+        assert (done.code, done.out) == (2, "")
+        assert "the source is empty" in done.err
+    assert len(keys(here)) == len(files(site)) == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--max-delete", "3"], ["--delete", "--max-delete", "x"], ["--checksum", "--size-only"]],
+)
+def test_wishes_that_make_no_sense(here: Here, site: Path, words: list[str]) -> None:
+    done = here("kvs", "sync", "./site", "files", *words)
+
+    assert (done.code, done.out) == (2, "")
+
+
+# Elsewhere
+
+
+def test_over_http_it_is_the_same(here: Here, served: Served) -> None:
+    env = {"STORECTL_STORE": "", "STORECTL_SERVER": served.url, "STORECTL_TOKEN": served.token}
+    Path("site").mkdir()
+    bodies = {f"r{at}": os.urandom(at * 1000) for at in range(40)} | {"A": b"1", "a": b"2"}
+    for name, body in bodies.items():
+        (Path("site") / name.replace("a", "%61")).write_bytes(body)
+
+    pushed = here("kvs", "push", "site", "sync-over-http", "--create", env=env)
+    pulled = here("kvs", "pull", "sync-over-http", "copy", env=env)
+    again = here("kvs", "sync", "sync-over-http", "./copy", "--delete", env=env)
+    exact = here("kvs", "sync", "./site", "sync-over-http", "--checksum", env=env)
+
+    assert [done.code for done in (pushed, pulled, again, exact)] == [0, 0, 0, 0]
+    assert (again.out, exact.out) == ("", "")
+    assert len(pushed.lines()) == len(pulled.lines()) == len(bodies)
+    assert files("copy") == files("site")
+    for file in Path("site").iterdir():
+        if file.name[0] != ".":
+            assert Path("copy", file.name).read_bytes() == file.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_large_record_is_streamed(cli: Cli) -> None:
+    """250 MB go both ways in a memory that could not hold them."""
+    size = 250 * 1024**2
+    (cli.folder / "in").mkdir()
+    with (cli.folder / "in/big").open("wb") as file:
+        file.truncate(size)
+    cli("kvs", "create", "files")
+
+    def peak_kb(*words: str) -> int:
+        process = cli.start(*words)
+        process.stdout.read()
+        process.stderr.read()
+        process.stdout.close()
+        process.stderr.close()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return usage.ru_maxrss
+
+    assert peak_kb("kvs", "push", "in", "files") < 150_000
+    assert peak_kb("kvs", "pull", "files", "out") < 150_000
+    assert (cli.folder / "out/big").stat().st_size == size
