@@ -195,6 +195,32 @@ def unique_key(url: str) -> str:
     end, no utm_ parameters, the others sorted by name.
     Source: `normalizeUrl` of @apify/utilities; crawlee-python lowers the path too.
     """
+    plain = _PLAIN.fullmatch(url)
+    if plain is None:
+        return _normalized(url)
+    page, query = plain.groups()
+    if query is None:
+        return page.removesuffix("/")
+    pairs = [pair for pair in query.split("&") if not pair.startswith("utm_")]
+    pairs.sort(key=_name)
+    return f"{page.removesuffix('/')}{'?' if pairs else ''}{'&'.join(pairs)}"
+
+
+# Most URLs are written so that only their parameters may have to be sorted.
+_WORD = r"[a-zA-Z0-9_.*-]"
+_PLAIN = re.compile(
+    r"(https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/(?!\.)[\w~%!$&'()*+,;=:@.-]*)*)"
+    rf"(?:\?({_WORD}+={_WORD}*(?:&{_WORD}+={_WORD}*)*))?",
+    re.ASCII,
+)
+
+
+def _name(pair: str) -> str:
+    return pair.partition("=")[0]
+
+
+def _normalized(url: str) -> str:
+    """The same of any URL."""
     parts = urlsplit(url.strip())
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     if not host.isascii():
@@ -228,6 +254,8 @@ def check_url(url: str) -> str:
 
 def key_of(url: str) -> str:
     """The uniqueKey of what check_url takes."""
+    if _PLAIN.fullmatch(url):
+        return unique_key(url)
     try:
         parts = urlsplit(url)
         if parts.scheme and parts.hostname and url.isprintable() and " " not in url:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from storectl.errors import InvalidInput
 from storectl.model.request import (
+    _PLAIN,
     Request,
+    _normalized,
     as_handled,
     as_new,
     as_retried,
     check_url,
+    key_of,
     state_of,
     unique_key,
 )
@@ -133,6 +138,13 @@ def test_a_request_as_new_is_pending_and_keeps_what_is_the_users() -> None:
     assert (fresh["retryCount"], fresh["errorMessages"], fresh["handledAt"]) == (0, [], None)
     assert fresh["userData"] == {"label": "L", "__crawlee": {"maxRetries": 2}}
     assert request["retryCount"] == 3
+
+
+@settings(deadline=None)
+@given(st.from_regex(_PLAIN, fullmatch=True))
+def test_the_short_way_to_a_unique_key_leads_to_the_same(url: str) -> None:
+    assert unique_key(url) == _normalized(url)
+    assert key_of(url) == _normalized(url)
 
 
 def test_a_request_that_failed_before_it_succeeded_counts_as_handled() -> None:
