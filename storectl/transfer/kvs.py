@@ -34,6 +34,7 @@ from storectl.transfer.plan import Plan, Step, Way, Wishes, most_deletes
 TICK_SECS = 0.2
 TRIES = 4
 FIRST_WAIT_SECS = 0.5
+AT_ONCE = 1000
 TROUBLE = (Network, Internal, Unavailable)
 HOPELESS = (Unauthorized, Forbidden, RateLimited)
 MOST_IN_A_ROW = 8
@@ -80,11 +81,9 @@ class Sync:
         plan = Plan()
         pairs = self._pairs(plan)
         both = [pair for pair in pairs if pair.file is not None and pair.record is not None]
-        if self.wishes.compare == "checksum":
-            with ThreadPoolExecutor(self.jobs) as pool:
-                notes = list(pool.map(self._equal, both))
-        else:
-            notes = [self._equal(pair) for pair in both]
+        notes = (
+            self._all_equal(both) if self.wishes.compare == "checksum" else map(self._equal, both)
+        )
         equal = {pair.key: note for pair, note in zip(both, notes, strict=True)}
         deletes = []
         for pair in pairs:
@@ -207,6 +206,12 @@ class Sync:
                 type="max-delete",
             )
 
+    def _all_equal(self, pairs: list[Pair]) -> Iterator[Note | None]:
+        """`_equal` of each, several at a time."""
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for at in range(0, len(pairs), AT_ONCE):  # a future takes more than a pair
+                yield from pool.map(self._equal, pairs[at : at + AT_ONCE])
+
     def _equal(self, pair: Pair) -> Note | None:
         """What is known of a file that is equal to its record; None if they differ."""
         assert pair.file is not None
@@ -244,7 +249,11 @@ class Sync:
                 same = same and _same_bytes(mine, body if packed else _plain(record, body))
         except (InvalidInput, TooLarge, NotFound, Conflict):
             return None
-        return _note_of(record, raw=packed, stored=key.size) if same else None
+        if not same:
+            return None
+        note = _note_of(record, raw=packed, stored=key.size)
+        note.size, note.mtime_ns = file.stamp
+        return file.note if note == file.note else note
 
     # Doing
 

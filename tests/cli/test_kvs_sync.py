@@ -212,9 +212,7 @@ def test_two_folders_or_two_stores_are_no_sync(here: Here, site: Path, sides: li
 
 def test_sync_and_sync_again_does_nothing(here: Here, site: Path) -> None:
     first = here("kvs", "sync", "files", "./copy", "--delete")
-    before = {
-        file: (file.stat().st_mtime_ns, file.stat().st_ino) for file in Path("copy").iterdir()
-    }
+    before = states("copy")
     again = here("kvs", "sync", "files", "./copy", "--delete")
     back = here("kvs", "sync", "./copy", "files", "--delete")
 
