@@ -237,7 +237,7 @@ class Tally:
         return [self._count(outcome) for outcome in self.shift.stop()]
 
     def sentence(self, label: str, collect: str | None) -> str:
-        """`Handled 12 requests of 'crawl' of …; 2 failed, 1 retry; 34 items to 'pages'; 4.1 s`."""
+        """`Handled 12 requests of 'crawl' of …; 2 failed; 34 items to 'pages' in 4.1 s (…)`."""
         parts = [
             f"Handled {plural(self.counts['handled'], 'request')} of '{self.queue}' of {label}"
         ]
@@ -245,7 +245,9 @@ class Tally:
             parts.append(self._others())
         if collect is not None:
             parts.append(f"{plural(self.items, 'item')} to '{collect}'")
-        return "; ".join([*parts, human_secs(time.monotonic() - self._begin)])
+        secs = time.monotonic() - self._begin
+        rate = f"{int(self.counts['handled'] / max(secs, 0.001)):,} requests/s"
+        return f"{'; '.join(parts)} in {human_secs(secs)} ({rate})"
 
     def _others(self) -> str:
         """`2 failed, 1 tried again`."""
