@@ -23,7 +23,7 @@ WINDOW_BYTES = 4 * 1024 * 1024
 FEWEST_ROWS, MOST_ROWS, ROWS = 100, 50_000, 5_000
 """Of one call: at least, at most, and where the size of items is not known."""
 
-HELD_BYTES = 6 * 1024 * 1024
+HELD_BYTES = 5 * 1024 * 1024
 """Of a window in memory; what is over that goes to disk until its turn comes."""
 
 FIRST_WAIT_SECS, LONGEST_WAIT_SECS = 0.5, 30.0
@@ -179,7 +179,8 @@ def held(blocks: Iterable[bytes]) -> Iterable[bytes]:
         if size >= HELD_BYTES:
             break
     else:
-        return kept
+        # In one piece: each call that leaves Python for a moment may wait long to come back.
+        return [b"".join(kept)]
     from tempfile import TemporaryFile  # few windows are that large
 
     spool = TemporaryFile()  # noqa: SIM115 goes with its last reader
