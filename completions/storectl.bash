@@ -11,7 +11,7 @@ _storectl() {
         esac
         next="${path:+$path }$word"
         case "$next" in
-        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset copy"|"dataset items"|"dataset push"|"dataset pull"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs copy"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue copy"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
+        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset copy"|"dataset items"|"dataset push"|"dataset pull"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs copy"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue copy"|"queue export"|"queue import"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
         *) break ;;
         esac
     done
@@ -63,13 +63,15 @@ _storectl() {
         "kvs pull") words="" options="--include --exclude --checksum --size-only --no-clobber --raw --jobs -j --dry-run -n" ;;
         "kvs push") words="" options="--include --exclude --checksum --size-only --no-clobber --create --jobs -j --dry-run -n" ;;
         "kvs sync") words="" options="--include --exclude --delete --max-delete --checksum --size-only --existing --ignore-existing --no-clobber --raw --create --jobs -j --plan --apply --dry-run -n" ;;
-        "queue") words="ls create info rename rm copy lock unlock handle work add head requests get retry rm-requests" options="" ;;
+        "queue") words="ls create info rename rm copy export import lock unlock handle work add head requests get retry rm-requests" options="" ;;
         "queue ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "queue create") words="" options="--exist-ok --access" ;;
         "queue info") words="" options="" ;;
         "queue rename") words="" options="--unname --dry-run -n" ;;
         "queue rm") words="" options="--dry-run -n --if-exists" ;;
         "queue copy") words="" options="--create --state --reset" ;;
+        "queue export") words="" options="--output -o --state" ;;
+        "queue import") words="" options="--reset --create" ;;
         "queue lock") words="" options="--limit --secs --client-key" ;;
         "queue unlock") words="" options="--client-key --mine --all -a --forefront --dry-run -n" ;;
         "queue handle") words="" options="--client-key --error --dry-run -n" ;;

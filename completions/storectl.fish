@@ -13,7 +13,7 @@ function __storectl_at
         end
         string match -q -- '-*' $word; and continue
         set -l next (string trim -- "$at $word")
-        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset copy' 'dataset items' 'dataset push' 'dataset pull' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs copy' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'kvs pull' 'kvs push' 'kvs sync' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'queue copy' 'queue lock' 'queue unlock' 'queue handle' 'queue work' 'queue add' 'queue head' 'queue requests' 'queue get' 'queue retry' 'queue rm-requests' 'local' 'local ls' 'local import' 'local export' 'token' 'token create' 'token ls' 'token revoke' 'serve' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
+        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset copy' 'dataset items' 'dataset push' 'dataset pull' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs copy' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'kvs pull' 'kvs push' 'kvs sync' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'queue copy' 'queue export' 'queue import' 'queue lock' 'queue unlock' 'queue handle' 'queue work' 'queue add' 'queue head' 'queue requests' 'queue get' 'queue retry' 'queue rm-requests' 'local' 'local ls' 'local import' 'local export' 'token' 'token create' 'token ls' 'token revoke' 'serve' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
         set at $next
     end
     test "$at" = "$argv"
@@ -243,6 +243,8 @@ complete -c storectl -n '__storectl_at queue' -f -a info -d 'Describe one reques
 complete -c storectl -n '__storectl_at queue' -f -a rename -d 'Name a request queue, so that it is kept; or take its name away.'
 complete -c storectl -n '__storectl_at queue' -f -a rm -d 'Delete request queues with all they hold. There is no way back.'
 complete -c storectl -n '__storectl_at queue' -f -a copy -d 'Copy the requests of a queue to another: all, or those in some states.'
+complete -c storectl -n '__storectl_at queue' -f -a export -d 'Write the requests of a queue as JSON lines, each whole and with its state.'
+complete -c storectl -n '__storectl_at queue' -f -a import -d 'Add the requests of a file that `queue export` wrote, in their order.'
 complete -c storectl -n '__storectl_at queue' -f -a lock -d 'Lock the next requests and show them; in a pipe as JSON lines.'
 complete -c storectl -n '__storectl_at queue' -f -a unlock -d 'Give locked requests back to the queue before their time is over.'
 complete -c storectl -n '__storectl_at queue' -f -a handle -d 'Mark requests as handled. They leave the queue\'s head, and their locks end.'
@@ -272,6 +274,11 @@ complete -c storectl -n '__storectl_at queue rm' -l if-exists -d 'What is not th
 complete -c storectl -n '__storectl_at queue copy' -l create -d 'Create DST if there is none of that name.'
 complete -c storectl -n '__storectl_at queue copy' -l state -r -d 'Any of pending, locked, handled, failed.'
 complete -c storectl -n '__storectl_at queue copy' -l reset -d 'What was handled is pending in DST.'
+complete -c storectl -n '__storectl_at queue export' -l output -r -d 'Write to FILE, which appears when it is whole; - is stdout.'
+complete -c storectl -n '__storectl_at queue export' -s o -r -d 'Write to FILE, which appears when it is whole; - is stdout.'
+complete -c storectl -n '__storectl_at queue export' -l state -r -d 'Any of pending, locked, handled, failed.'
+complete -c storectl -n '__storectl_at queue import' -l reset -d 'What was handled is pending again.'
+complete -c storectl -n '__storectl_at queue import' -l create -d 'Create the queue if there is none of that name.'
 complete -c storectl -n '__storectl_at queue lock' -l limit -r -d 'At most N.'
 complete -c storectl -n '__storectl_at queue lock' -l secs -r -d 'For so many seconds.'
 complete -c storectl -n '__storectl_at queue lock' -l client-key -r -d 'Who holds the locks: 1 to 32 characters, as `queue lock` told.'
