@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
@@ -295,7 +295,9 @@ def _move(
     if way == "push" and not path.is_dir():
         with folders.opened(path, create=False):  # says why
             pass
-    store, opened = ctx.obj.open(ref, "kvs", remedy=REMEDY if way == "push" else None)
+    store, opened = ctx.obj.open(
+        ref, "kvs", remedy=REMEDY if way == "push" and not create else None
+    )
     looking = dry_run or plan_file is not None
     if create and opened.startswith("~") and not looking:
         opened = store.kvs.create(opened[1:])[0].id
@@ -315,7 +317,8 @@ def _move(
             head = Head(way=way, store=id, folder=str(path.resolve()), wishes=wishes)
             _show(ctx, head, plan, plan_file, dry_run)
             return
-        done, progress = ctx.obj.output.follow(work.run(plan), "record")
+        with closing(work.run(plan)) as events:  # whatever comes, it ends before the folder closes
+            done, progress = ctx.obj.output.follow(events, "record")
     ends = [str(path), f"'{ref}' of {store.label}"]
     _tell(ctx, work, plan, done, progress, ends if way == "push" else ends[::-1])
 

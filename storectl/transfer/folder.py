@@ -180,9 +180,11 @@ class Folder:
         files = list(files)
         taken = {folded(name) for name in (MEMORY, LOG, *self.left_out)}
         taken.update(folded(file.name) for file in files)
-        chosen = {note.key: name for name, note in self.memory.files.items() if _is_plain(name)}
-        taken.update(folded(name) for name in chosen.values())
-        chosen.update({file.key: file.name for file in files[::-1] if file.key is not None})
+        chosen = {file.key: file.name for file in files[::-1] if file.key is not None}
+        for name, note in self.memory.files.items():  # of files that are not there now
+            if note.key not in chosen and _is_plain(name) and folded(name) not in taken:
+                chosen[note.key] = name
+                taken.add(folded(name))
         for key in keys:
             if key not in chosen:
                 free = (name for name in names(key) if folded(name) not in taken)

@@ -110,7 +110,7 @@ class Sync:
             plan.steps += [self._step(pair, "extra") for pair in deletes]
         return plan
 
-    def run(self, plan: Plan) -> Iterator[Event]:
+    def run(self, plan: Plan) -> Generator[Event, None, None]:
         """Do it, several steps at a time. Yields progress and what was refused.
 
         What is deleted is deleted last, and only if nothing went wrong before. A failure
@@ -127,20 +127,22 @@ class Sync:
         yield from plan.refused
         yield from plan.kept
         refused = len(plan.refused) + len(plan.kept)
-        for step in self._each(moves):
-            if isinstance(step, Refused):
-                refused += 1
-                yield step
-                continue
-            if step is not None:
-                self.done.append(self._named(step))
-            yield Advanced(len(self.done), self._bytes)
-        for step in self._each([] if refused else plan.deletes):
-            if isinstance(step, Refused):
-                refused += 1
-                yield step
-            elif step is not None:
-                self.deleted += 1
+        with closing(self._each(moves)) as steps:
+            for step in steps:
+                if isinstance(step, Refused):
+                    refused += 1
+                    yield step
+                    continue
+                if step is not None:
+                    self.done.append(self._named(step))
+                yield Advanced(len(self.done), self._bytes)
+        with closing(self._each([] if refused else plan.deletes)) as steps:
+            for step in steps:
+                if isinstance(step, Refused):
+                    refused += 1
+                    yield step
+                elif step is not None:
+                    self.deleted += 1
         secs = time.monotonic() - begin
         yield Finished(len(self.done), self._bytes, secs, refused)
 
@@ -260,7 +262,7 @@ class Sync:
     def _named(self, step: Step) -> str:
         return str(self.folder.path / step.file) if self.way == "pull" else step.key
 
-    def _each(self, steps: list[Step]) -> Iterator[Step | Refused | None]:
+    def _each(self, steps: list[Step]) -> Generator[Step | Refused | None, None, None]:
         """Do steps, `jobs` at a time: each that is done, or why it is not; None now and then."""
         left = iter(steps)
         pending: dict[Future[None], Step] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -350,6 +352,32 @@ def test_wishes_that_make_no_sense(here: Here, site: Path, words: list[str]) -> 
 
 
 # Elsewhere
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_pull_leaves_nothing_half_done(
+    cli: Cli, sign: signal.Signals, code: int
+) -> None:
+    folder = cli.folder / "in"
+    folder.mkdir()
+    for at in range(1500):
+        (folder / f"r{at}").write_bytes(bytes(5000))
+    cli("kvs", "push", "in", "files", "--create")
+    process = cli.start("kvs", "pull", "files", "out")
+    while not (cli.folder / "out/.storectl.log").exists():
+        time.sleep(0.001)
+
+    process.send_signal(sign)
+    process.communicate(timeout=20)
+    left = {file.name for file in (cli.folder / "out").iterdir() if file.name[0] == "."}
+    again = cli("kvs", "pull", "files", "out")
+
+    assert process.returncode == code
+    assert left == {".storectl.json"}
+    assert again.code == 0
+    assert 0 < len(again.lines()) < 1500
+    assert len(files(cli.folder / "out")) == 1500
 
 
 def test_over_http_it_is_the_same(here: Here, served: Served) -> None:
