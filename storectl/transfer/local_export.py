@@ -72,10 +72,15 @@ def check_free(sources: Iterable[Source], root: Path, force: bool) -> None:
         if (source.noun, folder.name.lower()) in taken:  # one folder on many file systems
             raise Conflict(f"two storages would be written to {folder}", type="folder-taken")
         taken.add((source.noun, folder.name.lower()))
-        if not force and folder.exists() and any(folder.iterdir()):
+        if not force and folder.exists() and any(map(_is_content, folder.iterdir())):
             raise Conflict(
                 f"{folder} has contents", type="folder-exists", hint="--force replaces it"
             )
+
+
+def _is_content(path: Path) -> bool:
+    """Not of the default store that only holds the order of queues, for Python."""
+    return path.name != METADATA and not path.name.startswith(local_python.STATE)
 
 
 def folder_of(source: Source, root: Path) -> Path:
@@ -98,7 +103,7 @@ def _dump(source: Source, root: Path, layout: Layout, notes: Notes, jobs: int) -
         else:
             yield from _dump_queue(source, temporary, root, layout, notes, counts, outside)
         if told := layout.metadata(source.noun, source.storage, source.name, counts):
-            write_new(temporary / METADATA, [told])
+            write_new(f"{temporary}/{METADATA}", [told])
         _put_in_place(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -111,7 +116,7 @@ def _dump_items(
     source: Source, folder: Path, layout: Layout, counts: dict[str, int], jobs: int
 ) -> Iterator[Step]:
     for number, line in enumerate(stored(source.keeper, source.storage.id, jobs), 1):
-        size = write_new(folder / f"{number:09d}.json", [layout.item(line)])
+        size = write_new(f"{folder}/{number:09d}.json", [layout.item(line)])
         counts["total"] = number
         yield Step(1, size, 1)
 
@@ -125,9 +130,9 @@ def _dump_records(
         name = rules.check_key(key.key)
         record = kvs.record(source.storage.id, name)
         file = layout.record_name(name, record.content_type, notes)
-        size = write_new(folder / file, decoded(record.body, record.content_encoding))
+        size = write_new(f"{folder}/{file}", decoded(record.body, record.content_encoding))
         if beside := layout.record_metadata(name, record.content_type, size):
-            write_new(folder / beside[0], [beside[1]])
+            write_new(f"{folder}/{beside[0]}", [beside[1]])
         return size
 
     for key, done in together(write, every_key(kvs, source.storage.id), jobs):
@@ -167,7 +172,7 @@ def _dump_queue(
         if len(path.parts) > 1:
             outside.append((path, data))
         else:
-            yield Step(1, write_new(folder / path, [data]), 1)
+            yield Step(1, write_new(f"{folder}/{path}", [data]), 1)
 
 
 def _put_in_place(temporary: Path, folder: Path) -> None:

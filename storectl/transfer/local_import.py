@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
@@ -29,6 +30,7 @@ from storectl.transfer.local_layout import (
     blocks,
     compact,
     plain_files,
+    read_file,
 )
 from storectl.transfer.queue import BATCH
 
@@ -114,8 +116,10 @@ def _check_same(have: list[bytes], items: Items, target: Target) -> None:
 def item_batches(folder: Path, notes: Notes) -> Iterator[tuple[Items, list[int]]]:
     """The items of a dataset in order, and the numbers of their files. Broken ones are noted."""
 
-    def path_of(number: int) -> Path:
-        return folder / f"{number:09d}.json"
+    start = f"{folder}{os.sep}"
+
+    def path_of(number: int) -> str:
+        return f"{start}{number:09d}.json"
 
     lines: list[bytes] = []
     numbers: list[int] = []
@@ -128,7 +132,7 @@ def item_batches(folder: Path, notes: Notes) -> Iterator[tuple[Items, list[int]]
 
     for number in _numbers(folder, notes):
         try:
-            line = compact(path_of(number).read_bytes())
+            line = compact(read_file(path_of(number)))
         except FileNotFoundError:
             continue  # a gap
         except InvalidInput as error:

@@ -21,6 +21,8 @@ from storectl.transfer.local_layout import (
     Notes,
     Order,
     compact,
+    name_at,
+    place_of,
     plain_files,
     read_json,
 )
@@ -183,7 +185,7 @@ def requests(folder: Folder, notes: Notes) -> Iterator[Request]:
     A lock is a time to come; locks do not travel. Requests of one millisecond are in
     the order of their files' times.
     """
-    order: list[tuple[bool, int, int, str]] = []
+    order: list[bytes] = []
     for entry in plain_files(folder.path, notes):
         if not entry.name.endswith(".json") or entry.name.startswith("."):
             notes.pass_over(entry.path, "not a request's file")
@@ -193,9 +195,10 @@ def requests(folder: Folder, notes: Notes) -> Iterator[Request]:
             continue
         number = found.get("orderNo") if isinstance(found, dict) else None
         at = int(number) if isinstance(number, int | float) else 0
-        order.append((number is None, at, entry.stat().st_mtime_ns, entry.name))
-    for _, _, _, name in sorted(order):
-        path = folder.path / name
+        order.append(place_of(entry, number is None, at))
+    order.sort()
+    for place in order:
+        path = folder.path / name_at(place)
         found = read_json(path, notes)
         request = _request(found, path, notes)
         if request is not None:

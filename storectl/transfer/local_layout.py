@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from struct import Struct
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -25,6 +26,8 @@ DEFAULT = "default"
 """The folder of a run's own storages; a library opens it where no name is given."""
 
 BLOCK_BYTES = 256 * 1024
+_PLACE, _FAR = Struct(">?QQ"), 2**62
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Folder(NamedTuple):
@@ -133,10 +136,24 @@ def plain_files(folder: Path, notes: Notes) -> Iterator[os.DirEntry[str]]:
                 yield entry
 
 
+def place_of(entry: os.DirEntry[str], handled: bool, place: int) -> bytes:
+    """What the files of a queue are sorted by: pending first, place, time of the file, name.
+
+    Bytes, since there may be a million: a tuple takes three times as much memory.
+    """
+    bounded = min(max(place, -_FAR), _FAR) + _FAR
+    return _PLACE.pack(handled, bounded, entry.stat().st_mtime_ns) + os.fsencode(entry.name)
+
+
+def name_at(place: bytes) -> str:
+    """The name of the file that place_of was made of."""
+    return os.fsdecode(place[_PLACE.size :])
+
+
 def read_json(path: Path, notes: Notes) -> Any:
     """The value of a file, or None if it is broken, which is noted."""
     try:
-        return msgspec.json.decode(compact(path.read_bytes()))
+        return msgspec.json.decode(compact(read_file(str(path))))
     except InvalidInput as error:
         notes.refuse(path, error.message)
         return None
@@ -174,26 +191,43 @@ def blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def write_new(path: Path, parts: Iterable[bytes]) -> int:
+def write_new(path: str, parts: Iterable[bytes]) -> int:
     """Write a file that must not be there yet: its bytes. InvalidInput if it is.
 
     Where a file system does not tell two names apart, the second one is refused here.
     """
-    size = 0
     try:
-        file = path.open("xb")
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
     except FileExistsError:
-        raise InvalidInput(f"the file {path.name} is taken by another") from None
+        raise InvalidInput(f"the file {os.path.basename(path)} is taken by another") from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise InvalidInput("its file name would be too long") from None
         raise
+    size = 0
     try:
-        with file:
-            for part in parts:
-                file.write(part)
-                size += len(part)
+        for part in parts:
+            left = memoryview(part)
+            while left:
+                written = os.write(number, left)
+                left = left[written:]
+                size += written
     except BaseException:
-        path.unlink()
+        os.unlink(path)
         raise
+    finally:
+        os.close(number)
     return size
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of a file: half the time of an open one, of which there may be a million."""
+    number = os.open(path, os.O_RDONLY | _BINARY)
+    try:
+        data = os.read(number, BLOCK_BYTES)
+        if len(data) == BLOCK_BYTES:
+            while more := os.read(number, BLOCK_BYTES):
+                data += more
+        return data
+    finally:
+        os.close(number)

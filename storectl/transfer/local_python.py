@@ -25,6 +25,8 @@ from storectl.transfer.local_layout import (
     Notes,
     Order,
     metadata_of,
+    name_at,
+    place_of,
     plain_files,
     read_json,
 )
@@ -105,7 +107,7 @@ def requests(folder: Folder, notes: Notes) -> Iterator[Request]:
     Requests that the state does not know come behind, by the time of their files.
     """
     places = _places(folder)
-    order: list[tuple[bool, int, int, str]] = []
+    order: list[bytes] = []
     for entry in plain_files(folder.path, notes):
         if not entry.name.endswith(".json"):
             notes.pass_over(entry.path, "not a request's file")
@@ -118,10 +120,11 @@ def requests(folder: Folder, notes: Notes) -> Iterator[Request]:
             continue
         place = places.get(_get(found, "uniqueKey"), len(places))
         handled = _get(found, "handledAt") is not None
-        order.append((handled, place, entry.stat().st_mtime_ns, entry.name))
+        order.append(place_of(entry, handled, place))
     places.clear()
-    for _, _, _, name in sorted(order):
-        found = read_json(folder.path / name, notes)
+    order.sort()
+    for at in order:
+        found = read_json(folder.path / name_at(at), notes)
         if isinstance(found, dict):
             yield _request(found)
 

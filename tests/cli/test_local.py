@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -200,3 +201,24 @@ def test_a_server_takes_and_gives_the_same(cli: Cli, served: Served, storage: Pa
     for file in (storage / "datasets/default").iterdir():
         copy = storage.parent / "back/datasets/local-test" / file.name
         assert copy.read_bytes() == file.read_bytes()
+
+
+@pytest.mark.slow
+def test_an_import_that_is_killed_goes_on_when_it_is_run_again(cli: Cli, tmp_path: Path) -> None:
+    """Killed at ten times, each run a bit further; then to the end: nothing lost or doubled."""
+    for n in range(1, 20_001):
+        write(tmp_path / f"storage/datasets/default/{n:09}.json", f'{{"n":{n},"x":"{"x" * 900}"}}')
+    for n in range(300):
+        write(tmp_path / f"storage/key_value_stores/default/r-{n}.txt", f"{n}" * 50)
+
+    for attempt in range(10):
+        process = cli.start("local", "import")
+        time.sleep(0.25 + attempt * 0.1)
+        process.kill()
+        process.communicate()
+    done = cli("local", "import")
+
+    assert done.code == 0, done.err
+    items = cli("dataset", "items", "default").lines()
+    assert [json.loads(line)["n"] for line in items] == list(range(1, 20_001))
+    assert len(cli("kvs", "keys", "default", "-q").lines()) == 300

@@ -342,18 +342,19 @@ def test_a_queue_of_javascript_is_in_the_order_of_its_numbers(store: Store, root
     js_request(folder, "https://a.com/1", 1_700_000_000_001, retryCount=3, userData={"n": 1.5})
     js_request(folder, "https://a.com/0", -1_700_000_000_000)
     js_request(folder, "https://a.com/first", -1_700_000_000_009)
+    js_request(folder, "https://a.com/last", 10**300)
     js_request(folder, "https://a.com/done", None, handledAt="2026-01-01T00:00:00.123Z")
     write(folder / "broken.json", "{")
 
     written, notes = bring(store, root)
 
     head = [request["url"] for request in store.queues.head("~default").items]
-    assert head == [f"https://a.com/{name}" for name in ("first", "0", "1", "2")]
+    assert head == [f"https://a.com/{name}" for name in ("first", "0", "1", "2", "last")]
     found = {one["url"]: one for one in every_request(store.queues, "~default")}
     assert found["https://a.com/1"]["retryCount"] == 3
     assert found["https://a.com/1"]["userData"] == {"n": 1.5}
     assert found["https://a.com/done"]["handledAt"] == "2026-01-01T00:00:00.123Z"
-    assert written == {"request_queues/default": 5}
+    assert written == {"request_queues/default": 6}
     assert list(refused(notes)) == ["broken.json"]
 
 
@@ -500,6 +501,18 @@ def test_another_storage_written_later_keeps_the_order_of_a_queue(store: Store, 
 
     assert len(states) == 2
     assert set(states) <= set(files(root))
+
+
+def test_the_default_store_of_an_order_can_still_be_written(store: Store, root: Path) -> None:
+    store.queues.create("crawl")
+    store.kvs.create("default")
+    store.kvs.put("~default", Record(key="a", content_type="text/plain", body=[b"x"]))
+    send(store, root, "python", "crawl")
+
+    send(store, root, "python", "default")
+
+    assert files(root)["key_value_stores/default/a"] == b"x"
+    assert len([name for name in files(root) if "__RQ_STATE_" in name]) == 2
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
