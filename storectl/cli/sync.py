@@ -250,7 +250,7 @@ def _sides(source: str, destination: str) -> tuple[Way, str, str]:
 
 def _kind(side: str) -> Literal["folder", "store"] | None:
     """What a side says that it is; None if it may be either."""
-    if side in (".", "..") or side.startswith(("/", "./", "../")):
+    if side.startswith(("/", ".")):
         return "folder"
     if side.startswith("~") or ":" in side:
         return "store"

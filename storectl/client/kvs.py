@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 from msgspec import structs
@@ -14,12 +14,20 @@ from storectl.client.http import reading
 from storectl.client.storage import Keeper, known_as
 from storectl.errors import NotFound
 from storectl.model import kvs, rules
-from storectl.model.kvs import KeysPage, KeysQuery, KeyValueStore, Record, counted, no_record
+from storectl.model.kvs import Key, KeysPage, KeysQuery, KeyValueStore, Record, counted, no_record
 
 SPOOL_BYTES = 8 * 1024 * 1024
 BLOCK_BYTES = 256 * 1024
 AS_STORED = {"Accept-Encoding": ", ".join(rules.ENCODINGS)}
 """With it a server sends a record as it was uploaded, and unpacks nothing."""
+
+
+class _Keys(msgspec.Struct, rename="camel"):
+    """What a server must say of a page of keys, and what it may."""
+
+    items: list[Key]
+    next_exclusive_start_key: str | None = None
+    limit: int | None = None
 
 
 class KeyValueStores(Keeper[KeyValueStore]):
@@ -31,18 +39,16 @@ class KeyValueStores(Keeper[KeyValueStore]):
 
     def keys(self, ref: str, query: KeysQuery) -> KeysPage:
         with known_as(self.noun, ref):
-            found = self.http.data(kvs.KEYS, dict[str, Any], ref=ref, query=query)
-        items = found.get("items", [])
-        following = found.get("nextExclusiveStartKey")
-        found = {
-            "count": len(items),
-            "limit": query.limit,
-            "exclusiveStartKey": query.exclusive_start_key,
-            "isTruncated": following is not None,
-            "nextExclusiveStartKey": None,
-            **found,
-        }
-        return msgspec.convert(found, KeysPage, strict=False)
+            found = self.http.data(kvs.KEYS, _Keys, ref=ref, query=query)
+        following = found.next_exclusive_start_key
+        return KeysPage(
+            items=found.items,
+            count=len(found.items),
+            limit=query.limit if found.limit is None else found.limit,
+            exclusive_start_key=query.exclusive_start_key,
+            is_truncated=following is not None,
+            next_exclusive_start_key=following,
+        )
 
     def record(self, ref: str, key: str, *, body: bool = True) -> Record:
         try:

@@ -168,3 +168,15 @@ def test_a_server_that_lists_the_same_page_for_ever_is_left(
 
     with pytest.raises(Internal, match="again and again"):
         list(every_key(kvs, "~box"))
+
+
+@pytest.mark.parametrize(
+    "page", [{}, {"items": None}, {"items": [{"key": 5, "size": 1}]}, {"items": [{"key": "a"}]}, []]
+)
+def test_a_page_of_keys_that_is_none_is_a_failure_of_the_server(
+    server: Server, kvs: KeyValueStores, page: object
+) -> None:
+    server.answers = [httpx.Response(200, json={"data": page})]
+
+    with pytest.raises(Internal, match="not the API's"):
+        kvs.keys("id", KeysQuery())
