@@ -126,7 +126,7 @@ def import_(
     targets = _targets(ctx, folders, _pairs(map), notes, dry_run)
     if dry_run:
         rows = [
-            _moved(one.folder, one.ref, one.name, {"files": local.describe(one.folder)["items"]})
+            _moved(one.folder, None, one.name, {"files": local.describe(one.folder)["items"]})
             for one in targets
         ]
         ctx.obj.output.listing(PLANNED, MOVED_FIELDS, rows, ident="path", empty="no storages")
@@ -350,7 +350,7 @@ def _pairs(texts: list[str] | None) -> dict[str, str]:
     return pairs
 
 
-def _moved(folder: Folder, id: str, name: str | None, told: Row) -> Row:
+def _moved(folder: Folder, id: str | None, name: str | None, told: Row) -> Row:
     row = {"id": id, "noun": folder.noun, "name": name, "folder": folder.key}
     return row | {"path": str(folder.path), "layout": folder.layout} | told
 

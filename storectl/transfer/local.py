@@ -52,7 +52,8 @@ def scan(root: Path, layout: str, nouns: Iterable[str], notes: Notes) -> list[Fo
     Raises NotFound if root is not there, or holds none of the three kinds of folders.
     """
     if not root.is_dir():
-        raise NotFound(f"{root}: no such folder")
+        hint = "name the folder, or set CRAWLEE_STORAGE_DIR to where it is"
+        raise NotFound(f"{root}: no such folder", hint=hint)
     kinds = set(FOLDERS.values())
     there = sorted(path.name for path in root.iterdir())
     if not kinds.intersection(there):

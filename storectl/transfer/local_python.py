@@ -24,15 +24,20 @@ from storectl.transfer.local_layout import (
     FoundRecord,
     Notes,
     Order,
+    compact,
     metadata_of,
     name_at,
     place_of,
     plain_files,
+    read_file,
     read_json,
 )
 
 STATE = "__RQ_STATE_"
 """Key of the record in the default key-value store that holds the order of a queue, with its ID."""
+
+INPUTS = ("INPUT", "INPUT.json", "INPUT.txt", "INPUT.bin")
+"""Files that people make by hand, and that the Apify SDK reads as the record INPUT."""
 
 _BESIDE = f".{METADATA}"
 # The fields of its Request, in the order of its files, with their defaults.
@@ -65,12 +70,18 @@ def records(folder: Folder, notes: Notes) -> Iterator[FoundRecord]:
     """Those with metadata beside them: the library does not see others."""
     names = sorted(entry.name for entry in plain_files(folder.path, notes))
     there = set(names)
+    inputs = [name for name in names if name in INPUTS]
     for name in names:
         path = folder.path / name
+        if name in inputs[1:] and name + _BESIDE not in there:
+            notes.refuse(path, f"the input is in {inputs[0]} already")
+            continue
         if name.endswith(_BESIDE):
             notes.metadata += 1
             if name.removesuffix(_BESIDE) not in there:
                 notes.pass_over(path, "metadata of a record that is not there")
+        elif name in inputs and name + _BESIDE not in there:
+            yield FoundRecord("INPUT", _type_of_input(path), path)
         elif name + _BESIDE not in there:
             notes.pass_over(path, "no metadata beside it, so Crawlee does not see it")
         elif name.startswith(STATE) and _is_of_queue(folder.path, name):
@@ -89,10 +100,21 @@ def _record(path: Path, notes: Notes) -> FoundRecord | None:
     except msgspec.MsgspecError as error:
         notes.refuse(path, f"its metadata is broken: {error}")
         return None
-    if unquote(path.name) != found.key:
+    if unquote(path.name) != found.key and not (path.name in INPUTS and found.key == "INPUT"):
         notes.refuse(path, f"its metadata is that of another key, '{found.key}'")
         return None
     return FoundRecord(found.key, found.content_type, path)
+
+
+def _type_of_input(path: Path) -> str:
+    """As the SDK finds it where nobody wrote it down."""
+    if path.suffix == ".txt":
+        return "text/plain; charset=utf-8"
+    try:
+        compact(read_file(str(path)))
+    except InvalidInput:
+        return "application/octet-stream"
+    return "application/json; charset=utf-8"
 
 
 def _is_of_queue(store: Path, name: str) -> bool:

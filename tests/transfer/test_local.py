@@ -333,6 +333,43 @@ def test_a_python_record_with_a_key_of_its_own_is_named(
     assert why in refused(notes)[name]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told", "kind"),
+    [
+        ("INPUT.json", '{"a": 1}', None, "application/json; charset=utf-8"),
+        ("INPUT.txt", '{"a": 1}', None, "text/plain; charset=utf-8"),
+        ("INPUT", '{"a": 1}', None, "application/json; charset=utf-8"),
+        ("INPUT", "no JSON", None, "application/octet-stream"),
+        ("INPUT.json", '{"a": 1}', "application/json", "application/json"),
+    ],
+)
+def test_an_input_that_somebody_made_by_hand_is_found(
+    store: Store, root: Path, name: str, content: str, told: str | None, kind: str
+) -> None:
+    folder = root / "key_value_stores/default"
+    write(folder / "__metadata__.json", json.dumps({"id": "x", "accessed_at": "now"}))
+    write(folder / name, content)
+    if told:  # as the SDK writes it once it has seen the file
+        beside = {"key": "INPUT", "content_type": told, "size": len(content)}
+        write(folder / f"{name}.__metadata__.json", json.dumps(beside))
+
+    _, notes = bring(store, root)
+
+    assert records(store, "default") == {"INPUT": (kind, content.encode())}
+    assert notes.refused == []
+
+
+def test_a_second_input_is_refused_as_the_sdk_does(store: Store, root: Path) -> None:
+    folder = root / "key_value_stores/default"
+    python_store(folder, "INPUT", "INPUT", "{}")
+    write(folder / "INPUT.json", "{}")
+
+    _, notes = bring(store, root)
+
+    assert list(records(store, "default")) == ["INPUT"]
+    assert refused(notes) == {"INPUT.json": "the input is in INPUT already"}
+
+
 # Request queues.
 
 
