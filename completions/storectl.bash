@@ -6,12 +6,12 @@ _storectl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word="${COMP_WORDS[i]}"
         case "$word" in
-        --access|--apply|--batch|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--error|--exclude|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--id|--include|--input|--jobs|--layout|--limit|--lock-secs|--map|--max-delete|--max-retries|--method|--offset|--older-than|--omit|--only|--output|--output-fields|--plan|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--secs|--server|--sort|--split|--state|--store|--timeout|--type|--unique-key|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) ((i++)); continue ;;
+        --access|--apply|--batch|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--error|--exclude|--feed-description|--feed-title|--field|--fields|--flatten|--format|--from-end|--glob|--header|--host|--id|--include|--input|--jobs|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--offset|--older-than|--omit|--only|--output|--output-fields|--plan|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--secs|--server|--sort|--split|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) ((i++)); continue ;;
         -*) continue ;;
         esac
         next="${path:+$path }$word"
         case "$next" in
-        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset copy"|"dataset items"|"dataset push"|"dataset pull"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs copy"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue copy"|"queue export"|"queue import"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
+        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset copy"|"dataset items"|"dataset push"|"dataset pull"|"dataset tail"|"dataset verify"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs copy"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue copy"|"queue export"|"queue import"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"token"|"token create"|"token ls"|"token revoke"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
         *) break ;;
         esac
     done
@@ -35,11 +35,11 @@ _storectl() {
         *" --progress") COMPREPLY=($(compgen -W "auto plain none" -- "$cur")); return ;;
     esac
     case "$prev" in
-        --access|--apply|--batch|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--error|--exclude|--feed-description|--feed-title|--field|--fields|--flatten|--format|--glob|--header|--host|--id|--include|--input|--jobs|--layout|--limit|--lock-secs|--map|--max-delete|--max-retries|--method|--offset|--older-than|--omit|--only|--output|--output-fields|--plan|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--secs|--server|--sort|--split|--state|--store|--timeout|--type|--unique-key|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) COMPREPLY=(); return ;;
+        --access|--apply|--batch|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--error|--exclude|--feed-description|--feed-title|--field|--fields|--flatten|--format|--from-end|--glob|--header|--host|--id|--include|--input|--jobs|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--offset|--older-than|--omit|--only|--output|--output-fields|--plan|--port|--prefix|--profile|--progress|--public-url|--rate-limit|--ready-file|--retries|--secs|--server|--sort|--split|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) COMPREPLY=(); return ;;
     esac
     case "$path" in
         "") words="dataset kvs queue local token serve login logout whoami profile config api doctor completion help" options="" ;;
-        "dataset") words="ls create info rename rm copy items push pull" options="" ;;
+        "dataset") words="ls create info rename rm copy items push pull tail verify" options="" ;;
         "dataset ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "dataset create") words="" options="--exist-ok --access" ;;
         "dataset info") words="" options="" ;;
@@ -49,6 +49,8 @@ _storectl() {
         "dataset items") words="" options="--format -f --output -o --all -a --limit --offset --desc --fields --output-fields --omit --unwind --flatten --clean --skip-hidden --skip-empty --view --simplified --skip-failed-pages --delimiter --bom --no-header --skip-header-row --xml-root --xml-row --feed-title --feed-description" ;;
         "dataset push") words="" options="--format -f --typed --delimiter --create --resume --allow-empty" ;;
         "dataset pull") words="" options="--format -f --output -o --resume --gzip --zstd --append --no-clobber --split --limit --offset --desc --fields --output-fields --omit --unwind --flatten --clean --skip-hidden --skip-empty --view --simplified --skip-failed-pages --delimiter --bom --no-header --skip-header-row --xml-root --xml-row --feed-title --feed-description" ;;
+        "dataset tail") words="" options="--follow -f --from-end --until-idle --max-items" ;;
+        "dataset verify") words="" options="--typed --delimiter" ;;
         "kvs") words="ls create info rename rm copy keys get set unset pull push sync" options="" ;;
         "kvs ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than" ;;
         "kvs create") words="" options="--exist-ok --access" ;;

@@ -7,13 +7,13 @@ function __storectl_at
             set skip 0
             continue
         end
-        if contains -- $word --access --apply --batch --client-key --collect --collection --color --default-access --delimiter --dir --error --exclude --feed-description --feed-title --field --fields --flatten --format --glob --header --host --id --include --input --jobs --layout --limit --lock-secs --map --max-delete --max-retries --method --offset --older-than --omit --only --output --output-fields --plan --port --prefix --profile --progress --public-url --rate-limit --ready-file --retries --secs --server --sort --split --state --store --timeout --type --unique-key --unwind --url --url-glob --user --user-data --value --view --xml-root --xml-row -H -f -i -j -o -p -t
+        if contains -- $word --access --apply --batch --client-key --collect --collection --color --default-access --delimiter --dir --error --exclude --feed-description --feed-title --field --fields --flatten --format --from-end --glob --header --host --id --include --input --jobs --layout --limit --lock-secs --map --max-delete --max-items --max-retries --method --offset --older-than --omit --only --output --output-fields --plan --port --prefix --profile --progress --public-url --rate-limit --ready-file --retries --secs --server --sort --split --state --store --timeout --type --unique-key --until-idle --unwind --url --url-glob --user --user-data --value --view --xml-root --xml-row -H -f -i -j -o -p -t
             set skip 1
             continue
         end
         string match -q -- '-*' $word; and continue
         set -l next (string trim -- "$at $word")
-        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset copy' 'dataset items' 'dataset push' 'dataset pull' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs copy' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'kvs pull' 'kvs push' 'kvs sync' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'queue copy' 'queue export' 'queue import' 'queue lock' 'queue unlock' 'queue handle' 'queue work' 'queue add' 'queue head' 'queue requests' 'queue get' 'queue retry' 'queue rm-requests' 'local' 'local ls' 'local import' 'local export' 'token' 'token create' 'token ls' 'token revoke' 'serve' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
+        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset copy' 'dataset items' 'dataset push' 'dataset pull' 'dataset tail' 'dataset verify' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs copy' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'kvs pull' 'kvs push' 'kvs sync' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'queue copy' 'queue export' 'queue import' 'queue lock' 'queue unlock' 'queue handle' 'queue work' 'queue add' 'queue head' 'queue requests' 'queue get' 'queue retry' 'queue rm-requests' 'local' 'local ls' 'local import' 'local export' 'token' 'token create' 'token ls' 'token revoke' 'serve' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
         set at $next
     end
     test "$at" = "$argv"
@@ -63,6 +63,8 @@ complete -c storectl -n '__storectl_at dataset' -f -a copy -d 'Copy the items of
 complete -c storectl -n '__storectl_at dataset' -f -a items -d 'Read the items of a dataset.'
 complete -c storectl -n '__storectl_at dataset' -f -a push -d 'Append items to a dataset, in the order of the files.'
 complete -c storectl -n '__storectl_at dataset' -f -a pull -d 'Write the items of a dataset to a file, which appears when it is whole.'
+complete -c storectl -n '__storectl_at dataset' -f -a tail -d 'Write the last items of a dataset as JSON lines, and with -f those that come.'
+complete -c storectl -n '__storectl_at dataset' -f -a verify -d 'Compare a dataset with a file, item by item and in order.'
 complete -c storectl -n '__storectl_at dataset ls' -l unnamed -d 'Only those without a name.'
 complete -c storectl -n '__storectl_at dataset ls' -l all -d 'With and without a name.'
 complete -c storectl -n '__storectl_at dataset ls' -s a -d 'With and without a name.'
@@ -150,6 +152,13 @@ complete -c storectl -n '__storectl_at dataset pull' -l xml-root -r -d 'Outer el
 complete -c storectl -n '__storectl_at dataset pull' -l xml-row -r -d 'Element of an item in xml.'
 complete -c storectl -n '__storectl_at dataset pull' -l feed-title -r -d 'Title of rss.'
 complete -c storectl -n '__storectl_at dataset pull' -l feed-description -r -d 'Description of rss.'
+complete -c storectl -n '__storectl_at dataset tail' -l follow -d 'Go on with what is appended.'
+complete -c storectl -n '__storectl_at dataset tail' -s f -d 'Go on with what is appended.'
+complete -c storectl -n '__storectl_at dataset tail' -l from-end -r -d 'Begin so many before the end.'
+complete -c storectl -n '__storectl_at dataset tail' -l until-idle -r -d 'Follow until nothing came for so long: 60s.'
+complete -c storectl -n '__storectl_at dataset tail' -l max-items -r -d 'Stop after so many.'
+complete -c storectl -n '__storectl_at dataset verify' -l typed -d 'Cells of csv that look like numbers are numbers.'
+complete -c storectl -n '__storectl_at dataset verify' -l delimiter -r -d 'Between cells of csv.'
 complete -c storectl -n '__storectl_at kvs' -f -a ls -d 'List key-value stores, in the order they were created.'
 complete -c storectl -n '__storectl_at kvs' -f -a create -d 'Create a key-value store.'
 complete -c storectl -n '__storectl_at kvs' -f -a info -d 'Describe one key-value store.'

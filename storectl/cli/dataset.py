@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
@@ -22,11 +20,12 @@ from storectl.cli.progress import summary
 from storectl.cli.pull import add_pull
 from storectl.cli.resume import Resume, resumable
 from storectl.cli.shaping import Shaping, format_of_file, option, shaped
+from storectl.cli.sources import sources_of
 from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
-from storectl.errors import Forbidden, InvalidInput, NotFound, Partial
+from storectl.cli.verify import add_verify
+from storectl.errors import Forbidden, InvalidInput, Partial
 from storectl.formats import write
-from storectl.formats.encoding import PACKED
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.model.store import Store
 from storectl.transfer.dataset import Source, save
@@ -205,7 +204,7 @@ def push(
 
     sources = [
         source._replace(format=format, typed=typed, delimiter=delimiter)
-        for source in _sources(files or [])
+        for source in sources_of(files or [])
     ]
     remedy = "the same with --create, if it is to be made"
     store, opened = ctx.obj.open(ref, "dataset", remedy=remedy)
@@ -240,37 +239,6 @@ def push(
         raise InvalidInput(f"no item of {names} could be stored")
 
 
-def _sources(files: list[str]) -> list[Source]:
-    """What to read. Every file is looked at before anything is sent."""
-    if not files:
-        if sys.stdin.isatty():
-            raise InvalidInput(
-                "no input: name a FILE, or pipe items in", hint="storectl dataset push --help"
-            )
-        files = ["-"]
-    sources = []
-    for name in files:
-        if name == "-":
-            sources.append(Source("stdin", _stdin))
-            continue
-        path = Path(name)
-        if not path.exists():
-            hint = (
-                "items as text on the command line are not taken; pipe them"
-                if name[:1] in "[{"
-                else None
-            )
-            raise NotFound(f"{name}: no such file", hint=hint)
-        if path.is_dir():
-            raise InvalidInput(
-                f"{name} is a folder", hint=f"storectl dataset push REF {name}/*.jsonl"
-            )
-        is_plain = path.is_file() and path.suffix.lower() not in PACKED.values()
-        size = path.stat().st_size if is_plain else None
-        sources.append(Source(name, partial(_open, path), size=size))
-    return sources
-
-
 def _journal(
     ctx: Context, store: Store, ref: str, sources: list[Source]
 ) -> tuple[Dataset | None, Journal | None]:
@@ -287,14 +255,6 @@ def _journal(
     return dataset, ctx.obj.journal("push", store, dataset=dataset.id, files=files, read=how)
 
 
-def _open(path: Path) -> BinaryIO:
-    return path.open("rb")
-
-
-def _stdin() -> BinaryIO:
-    return open(0, "rb", closefd=False)
-
-
 def _get_or_create(datasets: Datasets, ref: str) -> str:
     if ref.startswith("~"):
         made, _ = datasets.create(ref[1:])
@@ -303,3 +263,4 @@ def _get_or_create(datasets: Datasets, ref: str) -> str:
 
 
 add_pull(app)
+add_verify(app)

@@ -25,7 +25,7 @@ from storectl.transfer.dataset import whole_file
 from storectl.transfer.events import Advanced, Event, Finished, Saved, Started
 from storectl.transfer.journal import Journal
 from storectl.transfer.target import Target
-from storectl.transfer.windows import Rows, rows_of_window
+from storectl.transfer.windows import Rows, rows_of_window, whole_lines
 
 READ_BYTES = 1024 * 1024
 
@@ -270,14 +270,7 @@ def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Blocks of whole lines; an item longer than a block is whole too."""
-    held = b""
-    while block := file.read(READ_BYTES):
-        held += block
-        cut = held.rfind(b"\n") + 1
-        if cut:
-            yield held[:cut]
-            held = held[cut:]
+    return whole_lines(iter(lambda: file.read(READ_BYTES), b""))
 
 
 class _Cuts:

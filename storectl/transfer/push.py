@@ -124,7 +124,7 @@ class _Sending:
     def batches(self, source: Source) -> Iterator[Batch | None]:
         """Batches of one source. A source that cannot be read is no reason to go on later."""
         try:
-            yield from _batches(source, self.bad)
+            yield from batches(source, self.bad)
         except (InvalidInput, TooLarge):
             if self.journal:
                 self.journal.forget()
@@ -217,7 +217,7 @@ class _Sending:
         )
 
 
-def _batches(source: Source, bad: list[Refused]) -> Iterator[Batch | None]:
+def batches(source: Source, bad: list[Refused]) -> Iterator[Batch | None]:
     """Batches of one source; None at its end, when the last bad items are known."""
 
     def on_bad(line: int, why: str) -> None:

@@ -168,6 +168,18 @@ def checked(page: ItemsPage, query: ItemsQuery) -> Iterator[bytes]:
         raise Network(f"only {count:,} of {page.scanned:,} items came; the answer was cut off")
 
 
+def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, cut at ends of lines; a line longer than a block is whole too."""
+    parts: list[bytes] = []
+    for block in blocks:
+        cut = block.rfind(b"\n") + 1
+        if not cut:
+            parts.append(block)
+            continue
+        yield b"".join([*parts, block[:cut]]) if parts else block[:cut]
+        parts = [block[cut:]] if cut < len(block) else []
+
+
 def held(blocks: Iterable[bytes]) -> Iterable[bytes]:
     """All blocks, taken at once: in memory, or on disk what is over HELD_BYTES."""
     kept: list[bytes] = []

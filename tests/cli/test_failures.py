@@ -34,6 +34,8 @@ CALLS: dict[str, list[str] | None] = {
     "dataset items": ["prices"],
     "dataset push": ["prices", "FILE"],
     "dataset pull": ["prices"],
+    "dataset tail": ["prices"],
+    "dataset verify": ["prices", "FILE"],
     "kvs keys": ["files"],
     "kvs get": ["files", "KEY"],
     "kvs set": ["files", "KEY", "FILE"],
