@@ -29,21 +29,29 @@ class Batch(Struct):
 
 
 def batches(
-    elements: list[bytes], lines: Sequence[int], on_bad: OnBad, max_bytes: int
+    elements: list[bytes],
+    lines: Sequence[int],
+    on_bad: OnBad,
+    max_bytes: int,
+    body: bytes | None = None,
 ) -> Iterator[Batch]:
-    """Batches of values that are known to be JSON on one line each: one, unless it is too long."""
+    """Batches of values that are known to be JSON on one line each: one, unless it is too long.
+
+    body: all elements, each ended by a newline, where that is there already.
+    """
     if not elements:
         return
     try:
-        _check(elements)
+        _check(elements, body)
     except (InvalidInput, TooLarge):
         good = [at for at, element in enumerate(elements) if _is_good(element, lines[at], on_bad)]
         elements = [elements[at] for at in good]
         lines = array("I", [lines[at] for at in good])
+        body = None
     if not elements:
         return
     start = 0
-    for items in Items.from_lines(elements).split(max_bytes):
+    for items in Items.from_lines(elements, body).split(max_bytes):
         yield Batch(items, lines[start : start + len(items)])
         start += len(items)
 
@@ -57,8 +65,9 @@ def reject(
     on_bad(line, why)
 
 
-def _check(elements: list[bytes]) -> None:
-    body = b"\n".join(elements)
+def _check(elements: list[bytes], body: bytes | None = None) -> None:
+    if body is None:
+        body = b"\n".join(elements)
     if {*map(itemgetter(0), elements)} != {ord("{")}:
         kind = next(_KINDS.get(each[:1], "a number") for each in elements if each[:1] != b"{")
         raise InvalidInput(f"{kind}, not an object")

@@ -36,8 +36,16 @@ def read(stream: BinaryIO, *, max_bytes: int, on_bad: OnBad) -> Iterator[Batch]:
             reject(line, f"item is over the limit of {LIMIT_BYTES:,} bytes", on_bad, TooLarge)
             line += 1
             continue
-        yield from batches(*_elements(block, line, on_bad), on_bad, max_bytes)
-        line += block.count(b"\n")
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        lines = block.split(b"\n")
+        del lines[-1]  # what is behind the last newline
+        if _are_objects(block, lines):
+            numbers = range(line, line + len(lines))
+            yield from batches(lines, numbers, on_bad, max_bytes, block)
+        else:
+            yield from batches(*_elements(lines, line, on_bad), on_bad, max_bytes)
+        line += len(lines)
 
 
 def _blocks(stream: BinaryIO, max_bytes: int) -> Iterator[bytes | None]:
@@ -67,17 +75,11 @@ def _after_newline(stream: BinaryIO) -> bytes:
     return b""
 
 
-def _elements(block: bytes, line: int, on_bad: OnBad) -> tuple[list[bytes], Sequence[int]]:
-    """The values of whole lines, without space around, and the line of each."""
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
-    lines = block[:-1].split(b"\n")
-    numbers: Sequence[int] = range(line, line + len(lines))
-    if _are_objects(block, lines):
-        return lines, numbers
+def _elements(lines: list[bytes], line: int, on_bad: OnBad) -> tuple[list[bytes], Sequence[int]]:
+    """The values on lines, without space around, and the line of each. line: of the first."""
     lines = [each.strip().replace(b"\r", b" ") for each in lines]
-    kept = [at for at, each in enumerate(lines) if each]
-    lines, numbers = [lines[at] for at in kept], array("I", [numbers[at] for at in kept])
+    numbers = array("I", [line + at for at, each in enumerate(lines) if each])
+    lines = [each for each in lines if each]
     if _are_objects(b"\n".join(lines), lines):
         return lines, numbers
     good = [at for at, each in enumerate(lines) if _is_json(each, numbers[at], on_bad)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from operator import itemgetter
@@ -59,10 +60,14 @@ class Items(Struct):
         return cls.from_lines([_encode(item) for item in items])
 
     @classmethod
-    def from_lines(cls, lines: list[bytes]) -> Items:
-        """Join objects that are known to be valid JSON without a newline inside."""
+    def from_lines(cls, lines: list[bytes], body: bytes | None = None) -> Items:
+        """Join objects that are known to be valid JSON without a newline inside.
+
+        body: the lines joined and ended, where that is there already.
+        """
         ends = array("I", accumulate(map((1).__add__, map(len, lines))))
-        body = b"\n".join(lines) + b"\n" if lines else b""
+        if body is None:
+            body = b"\n".join([*lines, b""])
         return cls(body, ends, _count_clean(body, lines))
 
     @classmethod
@@ -73,14 +78,15 @@ class Items(Struct):
         send them. Raises InvalidInput with line and column, or the position of
         the element that is not an object.
         """
-        text = check_utf8(body)
-        start = text[:64].lstrip()[:1] or text.lstrip()[:1]
+        if not body.isascii():
+            check_utf8(body)
+        start = body[:64].lstrip()[:1] or body.lstrip()[:1]
         try:
-            found = _raws.decode(body) if start == "[" else [_raw(body)]
+            found = _raws.decode(body) if start == b"[" else [_raw(body)]
         except (msgspec.DecodeError, RecursionError) as error:
             if (whole := mended(body)) != body:
                 return cls.from_json(whole)
-            raise not_json(error, text) from None
+            raise not_json(error, body.decode()) from None
         lines = list(map(bytes, found))
         if any(line[0] != _BRACE for line in lines):
             lines = [_object(line, at) for at, line in enumerate(lines)]
@@ -94,21 +100,21 @@ class Items(Struct):
         """The items [start, stop)."""
         first = self.ends[start - 1] if start else 0
         last = self.ends[stop - 1] if stop else 0
-        ends = array("I", (end - first for end in self.ends[start:stop]))
+        ends = array("I", map((-first).__add__, self.ends[start:stop]))
         lines = self.lines[first:last]
-        return Items(lines, ends, _count_clean(lines, None))
+        all_clean = self.clean == len(self)
+        return Items(lines, ends, len(ends) if all_clean else _count_clean(lines, None))
 
     def split(self, max_bytes: int) -> Iterator[Items]:
         """Cut into parts of at most max_bytes each, or of one item."""
-        start, base, count = 0, 0, len(self.ends)
         if len(self.lines) <= max_bytes:
             yield self
             return
-        for at in range(1, count):
-            if self.ends[at] - base > max_bytes:
-                yield self.slice(start, at)
-                start, base = at, self.ends[at - 1]
-        yield self.slice(start, count)
+        start, base = 0, 0
+        while start < len(self):
+            stop = max(bisect_right(self.ends, base + max_bytes, start), start + 1)
+            yield self.slice(start, stop)
+            start, base = stop, self.ends[stop - 1]
 
     def objects(self) -> list[Item]:
         """Decode every item."""
@@ -180,9 +186,11 @@ def check_numbers(body: bytes, lines: Iterable[bytes]) -> None:
             raise InvalidInput(f"Item {at} is not JSON: {error}", type="invalid-input") from None
 
 
-def check_depth(lines: Iterable[bytes]) -> None:
+def check_depth(lines: list[bytes]) -> None:
     """Refuse nesting over the limit, so that whatever is kept can be read again."""
     shortest = 2 * MAX_JSON_DEPTH
+    if max(map(len, lines), default=0) <= shortest:
+        return
     for at, line in enumerate(lines):
         if len(line) <= shortest or line.count(b"{") + line.count(b"[") <= MAX_JSON_DEPTH:
             continue
@@ -228,7 +236,7 @@ def _object(line: bytes, at: int) -> bytes:
 
 
 def _count_clean(body: bytes, lines: list[bytes] | None) -> int:
-    hidden = b"#" in body or b"\\u0023" in body
+    hidden = (b"#" in body and b'"#' in body) or (b"\\" in body and b"\\u0023" in body)
     if lines is None:
         lines = body.split(b"\n")[:-1]
     maybe_empty = not _AFTER_BRACE.isdisjoint(map(_second, lines))
