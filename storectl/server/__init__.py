@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storectl.errors import Local
+from storectl.errors import Internal, Local
 from storectl.model.store import Served
 from storectl.server.settings import Settings
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 THREADS = 64
 BACKLOG = 2048
+MOST_CONNECTIONS = 16_384
+FILES = 1024
+"""Descriptors for other things than connections: the database, blobs, spools."""
 
 
 def serve(
@@ -37,29 +43,60 @@ def serve(
     Calls block on the database there, and writers that wait together share a
     commit; idle connections cost no thread. Raises Local if the port cannot be had.
     """
-    from granian.constants import Interfaces  # 100 ms, for this command alone
+    from granian.constants import HTTPModes, Interfaces  # 100 ms, for this command alone
     from granian.http import HTTP1Settings
     from granian.server import Server
 
     port = _free(host, port)
+    claim = _claimed(host, port)
     server = Server(
         "storectl",
         address=host,
         port=port,
         interface=Interfaces.WSGI,
+        http=HTTPModes.http1,  # what may be HTTP/2 is waited for without a limit of time
         blocking_threads=threads,
-        backpressure=max(threads * 4, 256),
+        backpressure=_connections(),
         backlog=BACKLOG,
         log_enabled=False,
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=10_000),
         workers_kill_timeout=10,
+        reload_paths=[Path(os.sep)],  # not watched; without it the working folder must exist
     )
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     waiting = threading.Thread(target=_tell, args=(host, port, address, on_ready), daemon=True)
     waiting.start()
     alive = os.pipe()
-    server.serve(target_loader=partial(_load, open_store, settings, alive), wrap_loader=False)
+    hangup = signal.getsignal(signal.SIGHUP) if os.name == "posix" else None
+    server.on_startup(partial(_mind_signals, server.signal_handler_interrupt, alive[1], hangup))
+    try:
+        server.serve(target_loader=partial(_load, open_store, settings, alive), wrap_loader=False)
+    except SystemExit as end:
+        if end.code and not server.interrupt_signal:
+            raise Internal("The process that serves has ended: killed, or out of memory") from None
+    finally:
+        if claim is not None:
+            claim.close()
+
+
+def _mind_signals(interrupt: Callable[[], None], telling: int, hangup: object) -> None:
+    """End at SIGINT, at SIGTERM, and when the terminal closes, unless that is ignored.
+
+    telling: a pipe to the worker. hangup: what SIGHUP did so far; the server would
+    restart its worker at it, also under nohup.
+    """
+    ours = os.getpid()
+
+    def stop(*_: object) -> None:
+        if os.getpid() == ours:  # a fresh worker has this handler until it has its own
+            os.write(telling, b".")
+            interrupt()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    if hangup is not None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if hangup == signal.SIG_IGN else stop)
 
 
 def _load(
@@ -70,6 +107,8 @@ def _load(
 
     from storectl.server.app import app
 
+    if os.name == "posix":
+        os.setpgid(0, 0)  # Ctrl-C is for the parent: two signals at once could block each other
     threading.Thread(target=_end_with_parent, args=alive, daemon=True).start()
     store = open_store()
     Finalize(None, store.close, exitpriority=1)
@@ -77,14 +116,41 @@ def _load(
 
 
 def _end_with_parent(reading: int, writing: int) -> None:
+    """End this process when its parent says so, and at once when it is gone.
+
+    The parent sends one SIGTERM, which is lost while this process still starts: then
+    another follows, late enough to leave alone whoever heard the first.
+    """
     try:
         os.close(writing)
-        os.read(reading, 1)  # nothing is ever written: this returns when the parent is gone
+        if os.read(reading, 1):
+            time.sleep(0.5)
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.read(reading, 1)
     except OSError:  # a start method that hands down no file descriptors
         parent = os.getppid()
         while os.getppid() == parent:
             time.sleep(0.2)
     os._exit(1)
+
+
+def _connections() -> int:
+    """How many connections are held at once; more wait until one of them ends.
+
+    Each takes a file descriptor, and 4 kB to 20 kB. The system's limit of descriptors is
+    raised as far as it may be, and a part of it is left to the store.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return MOST_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(wanted - FILES, THREADS)
 
 
 def _free(host: str, port: int) -> int:
@@ -98,19 +164,41 @@ def _free(host: str, port: int) -> int:
             return found
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Local(
-                f"Port {port} of {host} is in use", hint="storectl serve --port 0"
-            ) from None
+            raise _in_use(host, port) from None
         raise Local(f"Cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+def _claimed(host: str, port: int) -> socket.socket | None:
+    """Says that this port will be ours, until it is closed: an abstract Unix address.
+
+    The server shares its port with whoever asks for it in the same way (SO_REUSEPORT):
+    of two that start at once each would get half of the calls.
+    """
+    if sys.platform != "linux":
+        return None
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0storectl serve {host}:{port}")
+    except OSError:
+        claim.close()
+        raise _in_use(host, port) from None
+    return claim
+
+
+def _in_use(host: str, port: int) -> Local:
+    return Local(f"Port {port} of {host} is in use", hint="storectl serve --port 0")
 
 
 def _tell(host: str, port: int, address: str, on_ready: Callable[[str], None]) -> None:
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared only
     for _ in range(1000):
         try:
-            socket.create_connection((reached, port), timeout=1).close()
+            with socket.create_connection((reached, port), timeout=5) as trial:
+                trial.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                answers = b" 200 " in trial.recv(64)
         except OSError:
-            time.sleep(0.01)
-        else:
+            answers = False
+        if answers:
             on_ready(address)
             return
+        time.sleep(0.01)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +19,7 @@ from .conftest import Cli, Done
 Here = Callable[..., Done]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_line_of_json_says_that_it_is_ready_and_a_signal_ends_it(
     cli: Cli, sent: signal.Signals
 ) -> None:
@@ -33,8 +38,116 @@ def test_one_line_of_json_says_that_it_is_ready_and_a_signal_ends_it(
     assert (process.returncode, told) == (0, b"")
 
 
+def test_under_nohup_it_outlives_its_terminal(cli: Cli) -> None:
+    process = cli.start(
+        "serve", "--port", "0", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    )
+    url = json.loads(process.stdout.readline())["url"]
+
+    process.send_signal(signal.SIGHUP)
+    here = cli("whoami", "--server", url, "--retries", "0")
+    process.terminate()
+    process.communicate(timeout=15)
+
+    assert here.code == 4  # it answers: no token
+
+
+def test_a_signal_while_it_starts_is_not_lost(cli: Cli) -> None:
+    """The worker has no handlers of its own yet when it is told to end."""
+    took = []
+    for wait in (0, 0.02, 0.04, 0.06):
+        process = cli.start("serve", "--port", "0")
+        while not _children(process.pid) and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(wait)
+        begin = time.monotonic()
+        process.terminate()
+        process.communicate(timeout=15)
+        took.append(time.monotonic() - begin)
+
+    assert sorted(took)[1] < 5  # the median, since one in a hundred waits for its timeout
+
+
+def test_a_server_whose_worker_is_killed_says_so(cli: Cli) -> None:
+    process = cli.start("serve", "--port", "0")
+    process.stdout.readline()
+
+    os.kill(_children(process.pid)[0], signal.SIGKILL)
+    _, told = process.communicate(timeout=15)
+
+    assert process.returncode == 1
+    assert told == b"error: The process that serves has ended: killed, or out of memory\n"
+
+
+def test_of_two_that_start_at_once_on_one_port_one_serves(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+
+    both = [cli.start("serve", "--port", port) for _ in range(2)]
+    lines = [process.stdout.readline() for process in both]
+    for process in both:
+        process.terminate()
+    codes = [process.wait(15) for process in both]
+
+    assert sorted(codes) == [0, 12]
+    assert sorted(map(bool, lines)) == [False, True]
+
+
+def test_silent_connections_keep_nobody_out(cli: Cli) -> None:
+    process = cli.start("serve", "--port", "0")
+    url = json.loads(process.stdout.readline())["url"]
+    place = ("127.0.0.1", int(url.rpartition(":")[2]))
+
+    silent = [socket.create_connection(place) for _ in range(600)]
+    begin = time.monotonic()
+    done = cli("whoami", "--server", url, "--retries", "0")
+    took = time.monotonic() - begin
+    for connection in silent:
+        connection.close()
+    process.terminate()
+    process.communicate(timeout=15)
+
+    assert done.code == 4  # an answer: no token
+    assert took < 5
+
+
+def test_a_silent_connection_is_closed_by_the_server(cli: Cli) -> None:
+    process = cli.start("serve", "--port", "0")
+    url = json.loads(process.stdout.readline())["url"]
+    place = ("127.0.0.1", int(url.rpartition(":")[2]))
+
+    with socket.create_connection(place, timeout=15) as silent:
+        left = silent.recv(100)
+    process.terminate()
+    process.communicate(timeout=15)
+
+    assert left == b"" or b" 408 " in left
+
+
+def test_it_serves_from_a_working_folder_that_is_gone(cli: Cli) -> None:
+    gone = cli.folder / "gone"
+    gone.mkdir()
+    words = [sys.executable, "-P", "-m", "storectl", "serve", "--port", "0"]
+
+    process = subprocess.Popen(
+        ["sh", "-c", 'rmdir ../gone && exec "$@"', "sh", *words],
+        cwd=gone,
+        env=cli.env,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=15)
+
+    assert json.loads(line)["store"] == str(cli.store)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def test_on_a_terminal_it_says_how_to_get_a_token(cli: Cli) -> None:
-    import os
     import pty
 
     ours, theirs = pty.openpty()
