@@ -139,6 +139,11 @@ class Session:
         """How many calls at once make sense; 0 where the store is in this process."""
         return self.settings.jobs if self._target(store).server else 0
 
+    def retried(self, store: Store) -> int:
+        """How often calls of a server were made again in this run."""
+        found: int = getattr(store, "retried", 0)
+        return found
+
     def again(self, *without: str) -> str:
         """This command line to be pasted, without some words."""
         import shlex  # for transfers that end early

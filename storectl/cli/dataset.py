@@ -217,6 +217,7 @@ def push(
             held.enter_context(resumable(ctx.obj, journal, resume=resume))
         events = transfer.push(store.datasets, opened, sources, dataset=dataset, journal=journal)
         done, progress = out.follow(events, "item")
+    done = done._replace(retries=done.retries + ctx.obj.retried(store))
     names = ", ".join(source.name for source in sources[:3])
     if not done.moved and not done.refused and not allow_empty:
         raise InvalidInput(f"no items in {names}", hint="--allow-empty, if that is fine")

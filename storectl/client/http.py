@@ -36,6 +36,7 @@ class Http:
     429, 5xx or a broken connection; waits are random up to 0.5 s doubling
     ("full jitter"), and at least what Retry-After says. debug gets a line for
     each call, without secrets; waiting a line before each wait of a second or more.
+    retried: how often a call was made again, of all calls.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Http:
     ) -> None:
         self.server = server.rstrip("/").removesuffix("/v2")
         self.host = urlsplit(self.server).netloc
+        self.retried = 0
         self._retries = retries
         self._debug = debug
         self._waiting = waiting
@@ -218,6 +220,7 @@ class Http:
 
     def wait(self, attempt: int, failure: StorectlError) -> None:
         """Wait before what failed is tried again; attempt: how often it was, from 0 on."""
+        self.retried += 1
         longest = min(FIRST_WAIT_SECS * 2**attempt, LONGEST_WAIT_SECS)
         wait = random.uniform(0, longest)
         if failure.retry_after_secs is not None:

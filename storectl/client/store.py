@@ -43,6 +43,11 @@ class ClientStore:
         return Tokens(self.http)
 
     @property
+    def retried(self) -> int:
+        """How often a call was made again."""
+        return self.http.retried
+
+    @property
     def label(self) -> str:
         """The address; who the token speaks for is not asked for a label."""
         return self.http.host

@@ -51,6 +51,7 @@ NOT_THERE = (
 class State(Struct, frozen=True, kw_only=True):
     """How far a push is. key: of the job; each batch adds its number. base: items before.
 
+    batch_bytes: where batches are cut, in a later version too.
     batches, items, bytes, refused: acknowledged, and refused by the store among them.
     crc: of the lines of these batches. pending: items of the batch that was sent and
     not acknowledged, at pending_secs of the clock.
@@ -58,6 +59,7 @@ class State(Struct, frozen=True, kw_only=True):
 
     key: str
     base: int
+    batch_bytes: int
     batches: int = 0
     items: int = 0
     bytes: int = 0
@@ -115,7 +117,7 @@ class _Sending:
         self.datasets, self.ref, self.journal = datasets, ref, journal
         base = dataset.item_count if dataset else 0
         kept = journal.read(State) if journal else None
-        self.state = kept or State(key=rules.new_id(), base=base)
+        self.state = kept or State(key=rules.new_id(), base=base, batch_bytes=BATCH_BYTES)
         self.bad: list[Refused] = []
         self._resumed = self.state
         self._number = 0
@@ -124,7 +126,7 @@ class _Sending:
     def batches(self, source: Source) -> Iterator[Batch | None]:
         """Batches of one source. A source that cannot be read is no reason to go on later."""
         try:
-            yield from batches(source, self.bad)
+            yield from batches(source, self.bad, self.state.batch_bytes)
         except (InvalidInput, TooLarge):
             if self.journal:
                 self.journal.forget()
@@ -217,7 +219,9 @@ class _Sending:
         )
 
 
-def batches(source: Source, bad: list[Refused]) -> Iterator[Batch | None]:
+def batches(
+    source: Source, bad: list[Refused], max_bytes: int = BATCH_BYTES
+) -> Iterator[Batch | None]:
     """Batches of one source; None at its end, when the last bad items are known."""
 
     def on_bad(line: int, why: str) -> None:
@@ -233,7 +237,7 @@ def batches(source: Source, bad: list[Refused]) -> Iterator[Batch | None]:
             yield from read(
                 name,
                 cast("BinaryIO", stream),
-                max_bytes=BATCH_BYTES,
+                max_bytes=max_bytes,
                 on_bad=on_bad,
                 typed=source.typed,
                 delimiter=source.delimiter,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Cli, Done
+from .conftest import Cli, Done, Served
 
 Here = Callable[..., Done]
 
@@ -259,3 +259,22 @@ def test_a_push_that_is_terminated_says_how_to_go_on(cli: Cli, tmp_path: Path) -
     assert b"  resume: storectl dataset push many many.jsonl\n" in err
     assert cli("dataset", "push", "many", "many.jsonl").code == 0
     assert json.loads(cli("dataset", "info", "many", "--json").out)["itemCount"] == 60_001
+
+
+def test_empty_items_in_the_middle_are_neither_lost_nor_doubled_by_a_server(
+    cli: Cli, served: Served, tmp_path: Path
+) -> None:
+    """5,000 of them, more than a window, with --clean and without."""
+    env = {
+        "STORECTL_STORE": "", "STORECTL_SERVER": served.url, "STORECTL_TOKEN": served.token,
+    }  # fmt: skip
+    full = [f'{{"n":{n},"text":"{"x" * 600}"}}' for n in range(12_000)]
+    lines = [*full[:6_000], *["{}"] * 5_000, *full[6_000:]]
+    (tmp_path / "all.jsonl").write_text("\n".join(lines) + "\n")
+    cli("dataset", "push", "with-empty", "all.jsonl", "--create", env=env)
+
+    cli("dataset", "pull", "with-empty", "-o", "kept.jsonl", env=env)
+    cli("dataset", "pull", "with-empty", "-o", "clean.jsonl", "--clean", env=env)
+
+    assert (tmp_path / "kept.jsonl").read_text().splitlines() == lines
+    assert (tmp_path / "clean.jsonl").read_text().splitlines() == full

@@ -187,13 +187,27 @@ def test_a_first_batch_that_is_refused_leaves_nothing_to_go_on_with(
     assert list((tmp_path / "state").iterdir()) == []
 
 
-def test_a_file_that_is_cut_in_another_way_is_not_mixed(
+def test_batches_are_cut_as_they_were_also_by_a_later_version(
     store: EngineStore, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     datasets = Failing(store)
     stopped(datasets, 3, True, file, tmp_path)
-    there = numbers(store)
     monkeypatch.setattr("storectl.transfer.push.BATCH_BYTES", 700)
+
+    run(datasets, file, tmp_path)
+
+    assert numbers(store) == list(range(COUNT))
+
+
+@pytest.mark.parametrize("now", ["", '{"other":1}\n' * COUNT])
+def test_a_file_that_holds_something_else_is_not_mixed(
+    store: EngineStore, file: Path, tmp_path: Path, now: str
+) -> None:
+    """Though its size and time may say nothing."""
+    datasets = Failing(store)
+    stopped(datasets, 3, True, file, tmp_path)
+    there = numbers(store)
+    file.write_text(now)
 
     with pytest.raises(Conflict, match="not cut as they were"):
         run(datasets, file, tmp_path)
