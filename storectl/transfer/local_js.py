@@ -16,6 +16,7 @@ from storectl.model import rules
 from storectl.model.request import Request
 from storectl.model.storage import Storage
 from storectl.transfer.local_layout import (
+    MAX_JSON_BYTES,
     Folder,
     FoundRecord,
     Notes,
@@ -24,6 +25,7 @@ from storectl.transfer.local_layout import (
     name_at,
     place_of,
     plain_files,
+    read_file,
     read_json,
 )
 
@@ -103,8 +105,6 @@ _SUFFIXES = {kind.partition(";")[0]: suffix for suffix, kind in TYPES.items()}
 _SUFFIXES |= {"text/xml": "xml", "audio/mp3": "mpga", "audio/wav": "wav", "image/x-icon": "ico"}
 _RECORD_METADATA = ".__metadata__."
 _INDENT = re.compile(rb"^ +", re.MULTILINE)
-_CHECKED_BYTES = 64 * 1024 * 1024
-"""JSON up to this size is read before it is moved, as the library does with all of it."""
 
 
 def records(folder: Folder, notes: Notes) -> Iterator[FoundRecord]:
@@ -141,11 +141,11 @@ def _record_metadata(folder: Path, notes: Notes) -> dict[str, tuple[str, str]]:
     for path in folder.glob(f"*{_RECORD_METADATA}json"):
         notes.metadata += 1
         try:
-            found = msgspec.json.decode(path.read_bytes())
+            found = msgspec.json.decode(read_file(str(path)))
             if isinstance(found, str):
                 found = msgspec.json.decode(found)
             key, kind, suffix = (str(found[n]) for n in ("key", "contentType", "extension"))
-        except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        except (OSError, InvalidInput, msgspec.DecodeError, KeyError, TypeError):
             continue  # the files beside it are read by their names
         told[f"{key}.{suffix}"] = key, kind
         if _type_of(PurePath(key).suffix[1:]).partition(";")[0] == kind.partition(";")[0]:
@@ -167,12 +167,12 @@ def _type_of(suffix: str) -> str:
 
 
 def _is_whole(record: FoundRecord, notes: Notes) -> bool:
-    """The library leaves out files of JSON that are none."""
+    """The library leaves out files of JSON that are none. What is huge is not looked into."""
     is_json = record.content_type.startswith("application/json")
-    if not is_json or record.path.stat().st_size > _CHECKED_BYTES:
+    if not is_json or record.path.stat().st_size > MAX_JSON_BYTES:
         return True
     try:
-        compact(record.path.read_bytes())
+        compact(read_file(str(record.path)))
     except InvalidInput as error:
         notes.refuse(record.path, error.message)
         return False

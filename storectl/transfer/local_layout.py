@@ -26,6 +26,10 @@ DEFAULT = "default"
 """The folder of a run's own storages; a library opens it where no name is given."""
 
 BLOCK_BYTES = 256 * 1024
+MAX_JSON_BYTES = 64 * 1024 * 1024
+"""Of a file that is read as a whole: items and requests are at most 9 MiB, indented more."""
+
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _PLACE, _FAR = Struct(">?QQ"), 2**62
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -178,8 +182,8 @@ def compact(data: bytes) -> bytes:
 def metadata_of(folder: Path) -> dict[str, Any]:
     """What METADATA of a storage says; nothing if it is not there or broken."""
     try:
-        found = msgspec.json.decode((folder / METADATA).read_bytes())
-    except (OSError, msgspec.DecodeError):
+        found = msgspec.json.decode(read_file(f"{folder}/{METADATA}"))
+    except (OSError, InvalidInput, msgspec.DecodeError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -221,13 +225,16 @@ def write_new(path: str, parts: Iterable[bytes]) -> int:
 
 
 def read_file(path: str) -> bytes:
-    """The bytes of a file: half the time of an open one, of which there may be a million."""
-    number = os.open(path, os.O_RDONLY | _BINARY)
+    """The bytes of a file of JSON; there may be a million. No link, no pipe, nothing huge."""
+    number = os.open(path, os.O_RDONLY | _BINARY | _PLAIN)
     try:
-        data = os.read(number, BLOCK_BYTES)
-        if len(data) == BLOCK_BYTES:
-            while more := os.read(number, BLOCK_BYTES):
-                data += more
-        return data
+        parts = [os.read(number, BLOCK_BYTES)]
+        size = len(parts[0])
+        while size >= BLOCK_BYTES and (more := os.read(number, BLOCK_BYTES)):
+            parts.append(more)
+            size += len(more)
+            if size > MAX_JSON_BYTES:
+                raise InvalidInput(f"over {MAX_JSON_BYTES:,} bytes")
+        return b"".join(parts)
     finally:
         os.close(number)

@@ -93,11 +93,11 @@ def records(folder: Folder, notes: Notes) -> Iterator[FoundRecord]:
 def _record(path: Path, notes: Notes) -> FoundRecord | None:
     beside = path.with_name(path.name + _BESIDE)
     try:
-        told = msgspec.json.decode(beside.read_bytes())
+        told = msgspec.json.decode(read_file(str(beside)))
         if isinstance(told, dict) and "contentType" in told:
             told["content_type"] = told["contentType"]
         found = msgspec.convert(told, _Beside)
-    except msgspec.MsgspecError as error:
+    except (InvalidInput, msgspec.MsgspecError) as error:
         notes.refuse(path, f"its metadata is broken: {error}")
         return None
     if unquote(path.name) != found.key and not (path.name in INPUTS and found.key == "INPUT"):
@@ -156,7 +156,7 @@ def _places(folder: Folder) -> dict[Any, int]:
     id = metadata_of(folder.path).get("id")
     file = folder.path.parent.parent / FOLDERS["kvs"] / DEFAULT / f"{STATE}{id}"
     try:
-        state = msgspec.json.decode(file.read_bytes(), type=_State)
+        state = msgspec.json.decode(file.read_bytes() if file.is_file() else b"", type=_State)
     except (OSError, msgspec.MsgspecError):
         return {}
     front = sorted(state.forefront_requests.items(), key=lambda pair: -pair[1])

@@ -226,6 +226,30 @@ def test_what_is_no_item_is_passed_over_and_named(store: Store, root: Path, tmp_
     }
 
 
+def test_a_pipe_or_a_link_in_place_of_metadata_is_not_read(
+    store: Store, root: Path, tmp_path: Path
+) -> None:
+    write(root / "datasets/a/000000001.json", '{"n": 1}')
+    os.mkfifo(root / "datasets/a/__metadata__.json")
+    write(root / "datasets/b/000000001.json", '{"n": 1}')
+    python = write(tmp_path / "metadata", '{"accessed_at": "now"}')
+    (root / "datasets/b/__metadata__.json").symlink_to(python)
+
+    assert [folder.layout for folder in scan(root, "auto", FOLDERS, Notes())] == ["js", "js"]
+
+
+def test_a_huge_file_is_not_read_as_a_whole(store: Store, root: Path) -> None:
+    folder = root / "datasets/default"
+    write(folder / "000000001.json", "{}")
+    with (folder / "000000002.json").open("wb") as file:
+        file.truncate(10**12)
+
+    written, notes = bring(store, root)
+
+    assert written == {"datasets/default": 1}
+    assert refused(notes) == {"000000002.json": "over 67,108,864 bytes"}
+
+
 # Key-value stores.
 
 
