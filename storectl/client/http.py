@@ -155,6 +155,9 @@ class Http:
             response = self._redirected(response)
             if response.status_code >= 300 or not stream:
                 response.read()
+                # It holds the response, which holds the request and its body: who sends megabytes
+                # again and again would keep them all until garbage is searched for.
+                response.stream = httpx.ByteStream(b"")
         except httpx.HTTPError as error:
             self._log(f"{request.method} {request.url} {type(error).__name__}")
             return self._no_answer(error), not isinstance(error, _NOT_SENT)

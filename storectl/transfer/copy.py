@@ -40,6 +40,9 @@ from storectl.transfer.windows import Rows, checked, rows_of_window
 TRIES = 5
 """How often what broke off on its way is begun anew, without anything gained between."""
 
+AHEAD = 2
+"""Windows that are fetched while one is written: more would only fill memory."""
+
 WHOLE_BYTES = 4 * 1024 * 1024
 """Records up to here are held in memory, so that they can be sent again."""
 
@@ -107,7 +110,8 @@ def _item(datasets: Datasets, id: str, query: ItemsQuery, at: int) -> Any:
 
 def _lines(copy: DatasetCopy, start: int, total: int) -> Iterator[bytes]:
     """Blocks of JSON lines of the items from one position to another."""
-    rows = Rows(copy.source, copy.source_id, copy.query, total=total, jobs=copy.jobs)
+    jobs = min(copy.jobs, AHEAD)
+    rows = Rows(copy.source, copy.source_id, copy.query, total=total, jobs=jobs)
     size = rows_of_window(copy.source.get(copy.source_id))
     for scanned, blocks in rows.windows(start, size):
         count = 0
@@ -127,8 +131,10 @@ def _cut(blocks: Iterable[bytes]) -> Iterator[bytes]:
             end = held.rfind(b"\n", 0, BATCH_BYTES) + 1 or held.find(b"\n") + 1
             if not end:
                 break
-            yield bytes(held[:end])
+            with memoryview(held) as view:
+                part = bytes(view[:end])
             del held[:end]
+            yield part
     if held:
         yield bytes(held)
 
