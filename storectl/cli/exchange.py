@@ -77,7 +77,7 @@ def import_requests(
 
     Examples:
       storectl queue import crawl-2 crawl.jsonl --create
-      storectl queue export crawl --state failed | storectl queue import again --reset
+      storectl queue export crawl | storectl queue import again --create --reset
     """
     if file is None:
         if sys.stdin.isatty():
