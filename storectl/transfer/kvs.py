@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
+from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Literal, NamedTuple
 
@@ -266,26 +267,30 @@ class Sync:
         """Do steps, `jobs` at a time: each that is done, or why it is not; None now and then."""
         left = iter(steps)
         pending: dict[Future[None], Step] = {}
+        over: SimpleQueue[Future[None]] = SimpleQueue()
         in_a_row = 0
         pool = ThreadPoolExecutor(self.jobs)
         try:
             while True:
                 for step in islice(left, 2 * self.jobs - len(pending)):
-                    pending[pool.submit(self._do, step)] = step
+                    future = pool.submit(self._do, step)
+                    pending[future] = step
+                    future.add_done_callback(over.put)
                 if not pending:
                     return
-                over, _ = wait(pending, TICK_SECS, FIRST_COMPLETED)
-                for future in over:
-                    step, error = pending.pop(future), future.exception()
-                    in_a_row = in_a_row + 1 if isinstance(error, TROUBLE) else 0
-                    if error is None:
-                        yield step
-                    elif _is_of_one(error) and in_a_row < MOST_IN_A_ROW:
-                        yield Refused(step.key if step.op == "pull" else step.file, str(error))
-                    else:
-                        raise error
-                if not over:
+                try:
+                    future = over.get(timeout=TICK_SECS)
+                except Empty:
                     yield None
+                    continue
+                step, error = pending.pop(future), future.exception()
+                in_a_row = in_a_row + 1 if isinstance(error, TROUBLE) else 0
+                if error is None:
+                    yield step
+                elif _is_of_one(error) and in_a_row < MOST_IN_A_ROW:
+                    yield Refused(step.key if step.op == "pull" else step.file, str(error))
+                else:
+                    raise error
         finally:
             self._stopped = True
             pool.shutdown(wait=True, cancel_futures=True)
