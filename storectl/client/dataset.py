@@ -14,6 +14,9 @@ from storectl.model import dataset, rules
 from storectl.model.dataset import Dataset, ItemsPage, ItemsQuery
 from storectl.model.items import Items
 
+MOST_LINE_BYTES = 64 * 1024 * 1024
+"""An item of 9 MiB may be spelled in six times as many bytes: `\\u00e9` for two."""
+
 MAX_BATCH_BYTES = rules.MAX_PAYLOAD_BYTES - 1024
 
 
@@ -38,7 +41,7 @@ class Datasets(Keeper[Dataset]):
             scanned = int(head["x-apify-pagination-count"])
         except (KeyError, ValueError):
             answer.close()
-            raise Internal(f"{self.http.host} sent items without pagination headers") from None
+            raise self.http.strange("it has no pagination headers") from None
         return ItemsPage(
             total=total,
             offset=query.offset,
@@ -80,15 +83,23 @@ class Datasets(Keeper[Dataset]):
 
 
 def whole_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Cut a stream into blocks of whole lines; a last line gets its newline."""
-    rest = b""
+    """Cut a stream into blocks of whole lines; a last line gets its newline.
+
+    Raises Internal for a line that is longer than any item.
+    """
+    held: list[bytes] = []
+    size = 0
     for block in blocks:
         cut = block.rfind(b"\n") + 1
-        if not cut:
-            rest += block
-            continue
-        yield rest + block[:cut] if rest else block[:cut]
-        rest = block[cut:]
+        if cut:
+            yield b"".join((*held, block[:cut])) if held else block[:cut]
+            held, size = [], 0
+        if cut < len(block):
+            held.append(block[cut:])
+            size += len(block) - cut
+        if size > MOST_LINE_BYTES:
+            raise Internal(f"The answer has an item over {MOST_LINE_BYTES:,} bytes")
+    rest = b"".join(held)
     if rest.strip():
         yield _checked(rest)
 
@@ -96,6 +107,6 @@ def whole_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
 def _checked(line: bytes) -> bytes:
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise Internal("The answer ends inside of an item") from None
     return line + b"\n"

@@ -24,6 +24,11 @@ Shape = TypeVar("Shape")
 FIRST_WAIT_SECS = 0.5
 LONGEST_WAIT_SECS = 30.0
 LONGEST_RETRY_AFTER_SECS = 120.0
+MOST_BYTES = 256 * 1024 * 1024
+"""Of an answer that is read into memory. The largest are pages of requests."""
+
+MOST_ERROR_BYTES = 16 * 1024 * 1024
+SLOWEST_BYTES_A_SEC = 1000
 REPEATABLE = ("GET", "HEAD", "PUT", "DELETE")
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _SECRETS = re.compile(r"(?i)((?:token|signature)=)[^&\s]+|(storectl_|apify_api_)[0-9A-Za-z]+")
@@ -65,10 +70,14 @@ class Http:
             headers["Authorization"] = f"Bearer {token}"
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
         # Reading the list of authorities takes 20 ms: not for plain http.
-        transport = transport or httpx.HTTPTransport(verify=self._secure, limits=limits)
+        if transport is None and _is_here(self.server):  # never through HTTP_PROXY
+            transport = httpx.HTTPTransport(verify=self._secure, limits=limits)
+        self._timeout_secs = timeout_secs
         self._client = httpx.Client(
             headers=headers,
             timeout=httpx.Timeout(timeout_secs, connect=min(timeout_secs, 20.0)),
+            verify=self._secure,
+            limits=limits,
             transport=transport,
         )
 
@@ -84,11 +93,15 @@ class Http:
         try:
             found = msgspec.json.decode(content)["data"]
             return msgspec.convert(found, shape, strict=False)
-        except (msgspec.MsgspecError, KeyError, TypeError) as error:
-            raise errors.Internal(
-                f"{self.host} sent an answer that is not the API's: {error}",
-                hint="check that --server is the address of a storage API",
-            ) from None
+        except (msgspec.MsgspecError, KeyError, TypeError, RecursionError) as error:
+            raise self.strange(error) from None
+
+    def strange(self, why: object) -> errors.Internal:
+        """The failure of an answer that is not the API's."""
+        return errors.Internal(
+            f"{self.host} sent an answer that is not the API's: {why}",
+            hint="check that --server is the address of a storage API",
+        )
 
     def send(
         self,
@@ -154,10 +167,7 @@ class Http:
             response = self._client.send(request, stream=True)
             response = self._redirected(response)
             if response.status_code >= 300 or not stream:
-                response.read()
-                # It holds the response, which holds the request and its body: who sends megabytes
-                # again and again would keep them all until garbage is searched for.
-                response.stream = httpx.ByteStream(b"")
+                response = self._read(response)
         except httpx.HTTPError as error:
             self._log(f"{request.method} {request.url} {type(error).__name__}")
             return self._no_answer(error), not isinstance(error, _NOT_SENT)
@@ -175,15 +185,57 @@ class Http:
         for _ in range(5):
             following = response.next_request
             if following is None or following.method not in ("GET", "HEAD"):
-                break
+                return response
             same = _origin(following.url) == _origin(httpx.URL(self.server))
             if not same and not (self._secure and following.url.scheme == "https"):
-                break
+                return response
             if not same:
                 following.headers.pop("Authorization", None)
             response.close()
             response = self._client.send(following, stream=True)
-        return response
+        if response.next_request is None:
+            return response
+        response.close()
+        target = redacted(str(response.next_request.url))[:200]
+        raise Network(
+            f"{self.host} redirects without end, last to {target}", http=response.status_code
+        )
+
+    def _read(self, response: httpx.Response) -> httpx.Response:
+        """The answer with its body, if that has a size and a speed that an answer may have.
+
+        Counted unpacked: a server may send gigabytes, or a byte now and then for ever.
+        """
+        if response.request.method == "HEAD":  # its head tells of a body that does not come
+            response.read()
+            return response
+        most = MOST_BYTES if response.status_code < 300 else MOST_ERROR_BYTES
+        begin = time.monotonic()
+        blocks: list[bytes] = []
+        size = 0
+        for block in response.iter_bytes():
+            blocks.append(block)
+            size += len(block)
+            secs = time.monotonic() - begin
+            if size > most:
+                response.close()
+                if response.status_code < 300:
+                    raise self.strange(f"it is over {most:,} bytes")
+                break  # the status tells enough
+            if secs > self._timeout_secs and size < secs * SLOWEST_BYTES_A_SEC:
+                response.close()
+                raise httpx.ReadTimeout("the body comes too slowly", request=response.request)
+        # It holds the response, which holds the request and its body: who sends megabytes
+        # again and again would keep them all until garbage is searched for.
+        response.stream = httpx.ByteStream(b"")
+        headers = [pair for pair in response.headers.multi_items() if pair[0] != "content-encoding"]
+        return httpx.Response(
+            response.status_code,
+            headers=headers,
+            content=b"".join(blocks),
+            request=response.request,
+            extensions=response.extensions,
+        )
 
     def _refused(self, response: httpx.Response) -> StorectlError:
         """The failure that a status and an error body mean."""
@@ -192,7 +244,7 @@ class Http:
         try:
             told = msgspec.json.decode(response.content)["error"]
             message, kind, more = str(told["message"]), str(told["type"]), told.get("data")
-        except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+        except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, RecursionError):
             pass
         if 300 <= status < 400:
             target = response.headers.get("location", "another address")
@@ -219,7 +271,8 @@ class Http:
             )
         if isinstance(error, httpx.TimeoutException):
             return Network(f"{self.host} did not answer in time", hint="give it more: --timeout")
-        return Network(f"The connection to {self.host} broke: {type(error).__name__}")
+        why = str(error).rstrip(".")[:200] or type(error).__name__
+        return Network(f"The connection to {self.host} broke: {why[:1].lower()}{why[1:]}")
 
     def wait(self, attempt: int, failure: StorectlError) -> None:
         """Wait before what failed is tried again; attempt: how often it was, from 0 on."""
@@ -301,6 +354,11 @@ def _seconds(header: str | None) -> float | None:
         return max(0.0, float(header)) if header else None
     except ValueError:
         return None  # a date: the wait then is only the jitter
+
+
+def _is_here(server: str) -> bool:
+    host = urlsplit(server).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -14,6 +14,15 @@ from storectl.model.storage import Change, Listed, ListQuery, Storage
 Kind = TypeVar("Kind", bound=Storage)
 
 
+class _Listed(msgspec.Struct, Generic[Kind]):
+    """A listing as it is sent: some servers leave out what the caller knows."""
+
+    items: list[Kind]
+    total: int | None = None
+    offset: int | None = None
+    limit: int | None = None
+
+
 class Keeper(Generic[Kind]):
     """Storages of one noun. A subclass names the noun, its model and its endpoints."""
 
@@ -29,15 +38,15 @@ class Keeper(Generic[Kind]):
         self.http = http
 
     def list(self, query: ListQuery) -> Listed[Kind]:
-        found = self.http.data(self.LIST, dict[str, Any], query=query)
-        items: list[Kind] = msgspec.convert(found.get("items", []), list[self.made], strict=False)  # type: ignore[name-defined]
+        found = self.http.data(self.LIST, _Listed[self.made], query=query)  # type: ignore[name-defined]
+        items: list[Kind] = found.items
         for item in items:
             if item.name == item.id:  # how lists show what has no name
                 item.name = None
         return Listed(
-            total=int(found.get("total", len(items))),
-            offset=int(found.get("offset", query.offset)),
-            limit=int(found.get("limit", query.limit)),
+            total=len(items) if found.total is None else found.total,
+            offset=query.offset if found.offset is None else found.offset,
+            limit=query.limit if found.limit is None else found.limit,
             items=items,
         )
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import msgspec
 
 from storectl.client.http import Http
-from storectl.errors import InvalidInput, NotFound, Unsupported
+from storectl.errors import InvalidInput, Unsupported
 from storectl.model import token
 from storectl.model.token import Token, User
+
+
+class _Listed(msgspec.Struct):
+    items: builtins.list[Token]
 
 
 class Tokens:
@@ -35,8 +40,7 @@ class Tokens:
 
     def list(self) -> list[Token]:
         self._needs_tokens()
-        found = self.http.data(token.LIST, dict[str, Any])
-        return msgspec.convert(found["items"], list[Token])
+        return self.http.data(token.LIST, _Listed).items
 
     def revoke(self, id_or_name: str) -> Token:
         self._needs_tokens()
@@ -52,10 +56,11 @@ class Tokens:
     def _user(self, found: dict[str, Any]) -> User:
         name = found.get("username")
         if not isinstance(name, str):
-            raise NotFound("The server did not say whose token this is")
+            raise self.http.strange("it does not say whose token this is")
+        email, created_at = found.get("email"), found.get("createdAt")
         return User(
             id=str(found.get("id", "")),
             username=name,
-            email=found.get("email"),
-            created_at=found.get("createdAt"),
+            email=email if isinstance(email, str) else None,
+            created_at=created_at if isinstance(created_at, str) else None,
         )
