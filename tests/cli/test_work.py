@@ -366,10 +366,10 @@ def test_what_is_retried_on_purpose_is_collected_again(cli: Cli) -> None:
 
 def test_locks_are_held_for_as_long_as_a_child_runs(cli: Cli) -> None:
     add_raw(cli, "crawl", url=URLS[0])
-    process = cli.start("queue", "work", "crawl", "--lock-secs", "1", "--", "sleep", "3")
+    process = cli.start("queue", "work", "crawl", "--lock-secs", "2", "--", "sleep", "4")
     until(lambda: states(cli, "crawl") == {"locked": 1})
 
-    end = time.monotonic() + 2.2
+    end = time.monotonic() + 3.2
     while time.monotonic() < end:
         assert cli("queue", "lock", "crawl", "-q").out == ""
     out, _ = process.communicate(timeout=10)
