@@ -94,12 +94,12 @@ class Progress:
 def summary(done: Finished, noun: str) -> str:
     """`12,345 items, 4.5 MB in 1.2 s (10,287 items/s)`, and what else is to be said of it."""
     rate = int((done.moved - done.resumed) / max(done.secs, 0.001))
-    text = (
-        f"{plural(done.moved, noun)}, {human_bytes(done.bytes)} in {human_secs(done.secs)} "
-        f"({rate:,} {noun}s/s)"
-    )
+    notes = [f"{rate:,} {noun}s/s"]
     if done.resumed:
-        text += f", {done.resumed:,} of them earlier"
+        notes.append(f"{done.resumed:,} of them earlier")
     if done.retries:
-        text += f", {done.retries:,} calls made again"
-    return text
+        notes.append(f"{plural(done.retries, 'call')} made again")
+    return (
+        f"{plural(done.moved, noun)}, {human_bytes(done.bytes)} in {human_secs(done.secs)} "
+        f"({', '.join(notes)})"
+    )

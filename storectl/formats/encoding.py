@@ -29,7 +29,7 @@ _SLICE_BYTES = 1024
 
 _WINDOW_BYTES = 128 * 1024 * 1024
 
-_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+_MAGIC = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
 def decoded(
