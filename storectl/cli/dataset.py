@@ -11,19 +11,16 @@ import msgspec
 import typer
 
 from storectl.cli import table
-from storectl.cli.copy_dataset import add_copy
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Noun
 from storectl.cli.options import OutputFile, Ref
 from storectl.cli.output import Row
 from storectl.cli.progress import summary
-from storectl.cli.pull import add_pull
 from storectl.cli.resume import Resume, resumable
 from storectl.cli.shaping import Shaping, format_of_file, option, shaped
 from storectl.cli.sources import sources_of
 from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
-from storectl.cli.verify import add_verify
 from storectl.errors import Forbidden, InvalidInput, Partial
 from storectl.formats import write
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
@@ -49,7 +46,7 @@ DATASET = Noun(
 )
 
 add_verbs(app, DATASET)
-add_copy(app)
+app.later("copy_dataset:add_copy", "copy", aliases={"cp": "copy"})
 
 PREVIEW = 20
 """Rows on a terminal where nothing says how many."""
@@ -263,5 +260,5 @@ def _get_or_create(datasets: Datasets, ref: str) -> str:
     return ref
 
 
-add_pull(app)
-add_verify(app)
+app.later("pull:add_pull", "pull", aliases={"export": "pull"})
+app.later("verify:add_verify", "tail", "verify")

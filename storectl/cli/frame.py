@@ -26,6 +26,10 @@ from storectl.cli.flags import GLOBAL, Flag
 from storectl.errors import InvalidInput
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Infos = dict[str, CommandInfo | str]
+"""Commands by name in the order of help; a text is where one is that comes later."""
+
+Bring = Callable[[str], CommandInfo]
 
 
 class Context(typer.Context):
@@ -97,16 +101,19 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A noun: its verbs by name and by hidden alias. Only the verb that runs is built."""
+    """A noun: its verbs by name and by hidden alias. Only the verb that runs is built.
+
+    infos: the verbs of an app, some of which it only brings when it is asked for them.
+    """
 
     context_class = Context  # type: ignore[assignment]
 
     def __init__(
-        self, name: str, help: str, verbs: dict[str, CommandInfo], aliases: dict[str, str]
+        self, name: str, help: str, infos: Infos, aliases: dict[str, str], bring: Bring
     ) -> None:
         super().__init__(name=name, help=help, rich_markup_mode=None)
-        self.infos, self.aliases = verbs, aliases
-        self.commands = dict.fromkeys(verbs, self)  # names to suggest from
+        self.infos, self.aliases, self._bring = infos, aliases, bring
+        self.commands = dict.fromkeys(infos, self)  # names to suggest from
 
     @property
     def verbs(self) -> dict[str, Command]:
@@ -117,7 +124,7 @@ class Group(TyperGroup):
     def verb(self, name: str) -> Command:
         """One verb by its true name. KeyError if there is none."""
         command = get_command_from_info(
-            self.infos[name], pretty_exceptions_short=False, rich_markup_mode=None
+            self._bring(name), pretty_exceptions_short=False, rich_markup_mode=None
         )
         assert isinstance(command, Command)
         return command
@@ -149,7 +156,7 @@ class Root(Group):
     """storectl itself. A command's module is imported when its name is looked up."""
 
     def __init__(self) -> None:
-        super().__init__("storectl", "", {}, ALIASES)
+        super().__init__("storectl", "", {}, ALIASES, App("").bring)
         self.context_settings = {"help_option_names": ["-h", "--help"]}
         self.commands = dict.fromkeys(COMMANDS, self)
 
@@ -174,20 +181,44 @@ class App(typer.Typer):
     def __init__(self, help: str) -> None:
         super().__init__(add_completion=False, rich_markup_mode=None)
         self.help = help
+        self.infos: Infos = {}
         self.aliases: dict[str, str] = {}
 
     def command(  # type: ignore[override]
         self, name: str | None = None, *, aliases: tuple[str, ...] = (), **more: Any
     ) -> Callable[[Function], Function]:
         """Add a command. aliases are accepted and never shown."""
-        for alias in aliases:
-            self.aliases[alias] = str(name)
-        return super().command(name, cls=Command, **more)
+        self.aliases.update(dict.fromkeys(aliases, str(name)))
+        register = super().command(name, cls=Command, **more)
+
+        def add(function: Function) -> Function:
+            register(function)
+            self.infos[str(name)] = self.registered_commands[-1]
+            return function
+
+        return add
+
+    def later(self, adds: str, *names: str, aliases: dict[str, str] | None = None) -> None:
+        """Commands of another module, imported when one of them is asked for.
+
+        adds: `MODULE:FUNCTION` in cli/, a function that adds them to this app.
+        """
+        self.infos.update(dict.fromkeys(names, adds))
+        self.aliases.update(aliases or {})
+
+    def bring(self, name: str) -> CommandInfo:
+        """One command by its true name. KeyError if there is none."""
+        found = self.infos[name]
+        if isinstance(found, str):
+            module, _, function = found.partition(":")
+            getattr(import_module(f"storectl.cli.{module}"), function)(self)
+            found = self.infos[name]
+        assert not isinstance(found, str)
+        return found
 
     def group(self) -> Group:
         """The commands, ready to run."""
-        verbs = {str(info.name): info for info in self.registered_commands}
-        return Group("", self.help, verbs, self.aliases)
+        return Group("", self.help, self.infos, self.aliases, self.bring)
 
 
 def run(args: list[str], session: Session) -> int:
