@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from storectl.cli.copy_kvs import add_copy
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Limited, Noun
 from storectl.cli.options import DryRun, Limit, OutputFile, Ref
 from storectl.cli.output import Row
 from storectl.cli.storage import add_verbs
-from storectl.cli.sync import add_sync_verbs
 from storectl.cli.values import Column, human_bytes, plural
 from storectl.errors import Conflict, InvalidInput, NotFound, Partial, StorectlError
 from storectl.formats.encoding import decoded
@@ -28,12 +25,15 @@ from storectl.model.items import check_utf8, not_json
 from storectl.model.kvs import Key, KeyValueStore, KeyValueStores, Record, every_key
 from storectl.transfer.body import Body, is_json, is_text, media_type, save
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
 app = App("Key-value stores: records of any type, by key.")
 
 KVS = Noun("kvs", "key-value store", KeyValueStore)
 
 add_verbs(app, KVS)
-add_copy(app)
+app.later("copy_kvs:add_copy", "copy", aliases={"cp": "copy"})
 
 COLUMNS = [
     Column("key", "KEY", whole=True),
@@ -350,6 +350,8 @@ def unset(
         out.did(f"Would delete {what} of '{ref}'", would, {"keys": would, "deleted": 0})
         return
     out.confirm(f"delete {what} of '{ref}' of {store.label}")
+    from concurrent.futures import ThreadPoolExecutor  # 8 ms, for deletions only
+
     done: list[str] = []
     try:
         with ThreadPoolExecutor(ctx.obj.settings.jobs) as pool:
@@ -384,4 +386,4 @@ def _removed(
             raise failure
 
 
-add_sync_verbs(app)
+app.later("sync:add_sync_verbs", "pull", "push", "sync")
