@@ -1,0 +1,64 @@
+"""What the benchmarks store: made from a seed, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+WORDS = (
+    "amber basil cedar delta ember fjord grain harbor indigo juniper kelp lumen maple nectar "
+    "onyx poplar quartz river saffron tundra umber velvet willow xenon yarrow zephyr "
+    "příliš žluťoučký naïve 東京 größe"
+).split()
+RECORD_BYTES = 4096
+
+
+def items(count: int, seed: int = 7) -> Iterator[dict[str, Any]]:
+    """Items like those of a shop crawler, about 300 bytes each, some of it not ASCII."""
+    random_ = random.Random(seed)
+    chance, choice = random_.random, random_.choice
+    for at in range(count):
+        yield {
+            "id": at,
+            "url": f"https://shop{at % 97}.example.com/p/{at:07d}?ref={int(chance() * 1e6):06d}",
+            "title": " ".join(choice(WORDS) for _ in range(6)),
+            "price": round(chance() * 1000, 2),
+            "currency": "EUR" if at % 3 else "USD",
+            "inStock": at % 5 != 0,
+            "rating": None if at % 7 == 0 else round(chance() * 5, 1),
+            "tags": [choice(WORDS), choice(WORDS)],
+            "seller": {"name": choice(WORDS), "country": "CZ", "score": int(chance() * 100)},
+            "scrapedAt": f"2026-01-{1 + at % 28:02d}T12:{at % 60:02d}:00.000Z",
+        }
+
+
+def encoded(count: int) -> Iterator[bytes]:
+    """The items as JSON, without a newline."""
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    for item in items(count):
+        yield encode(item).encode()
+
+
+def write_lines(path: Path, count: int) -> int:
+    """A file of JSON lines; its size."""
+    with path.open("wb") as file:
+        for line in encoded(count):
+            file.write(line + b"\n")
+    return path.stat().st_size
+
+
+def record(seed: int = 13) -> bytes:
+    """4 KB, half of them random."""
+    half = RECORD_BYTES // 2
+    return random.Random(seed).randbytes(half) + (b"storage-record-" * half)[:half]
+
+
+def requests(start: int, count: int) -> list[dict[str, Any]]:
+    """Requests of a queue, each with a URL of its own."""
+    urls = (
+        f"https://site{at % 211}.example.org/{at:07d}.html" for at in range(start, start + count)
+    )
+    return [{"url": url, "uniqueKey": url, "userData": {"depth": 1}} for url in urls]
