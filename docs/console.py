@@ -77,7 +77,7 @@ class Terminal:
                 break
             shown += part
         os.close(ours)
-        text = shown.decode().replace("\r\n", "\n")
+        text = shown.decode().replace("\r\n", "\n").replace(str(self.folder), "~")
         # Progress is drawn and wiped: of a line that was written over, the end stays.
         lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in text.split("\n")]
         return process.wait(30), "\n".join(line.rpartition("\r")[2] for line in lines)

@@ -166,14 +166,20 @@ def profile(config: Config, name: str) -> Profile:
     return found
 
 
+def absolute(store: str) -> str:
+    """The place of a store that means the same in every working folder."""
+    return store if "://" in store else os.path.abspath(os.path.expanduser(store))
+
+
 def server_url(text: str) -> str:
     """A server's address without a trailing slash or `/v2`. InvalidInput if it is none."""
-    parts = urlsplit(text.strip())
+    text = text.strip()
     try:
+        parts = urlsplit(text)
         host, _port = parts.hostname, parts.port
     except ValueError:
         host = None
-    if parts.scheme not in ("http", "https") or not host:
+    if not host or parts.scheme not in ("http", "https") or not _printable(text):
         raise InvalidInput(
             f"server {text!r} is not an address",
             hint="one such as https://api.apify.com or http://127.0.0.1:8010",
@@ -185,6 +191,19 @@ def server_url(text: str) -> str:
         )
     path = parts.path.rstrip("/").removesuffix("/v2").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _printable(text: str) -> bool:
+    """Whether an address has only characters of one; letters of any script may be in a host."""
+    return text.isprintable() and not any(mark in text for mark in ' "<>\\^`{|}')
+
+
+def check_token(text: str, source: str) -> str:
+    """A token that can stand in a header, or InvalidInput naming where it came from."""
+    token = text.strip()
+    if token and token.isascii() and token.isprintable() and " " not in token:
+        return token
+    raise InvalidInput(f"{source} is not a token: it has spaces or characters that no token has")
 
 
 def origin(url: str) -> str:
@@ -247,7 +266,9 @@ def _without_none(value: Any) -> Any:
 
 def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write a file in one step: readers see the old or the new one, never a part."""
+    path = Path(os.path.realpath(path))  # a link to where settings are kept stays one
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)  # left by a process of that number, killed on the way
     number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(number, "wb") as file:

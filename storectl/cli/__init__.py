@@ -118,7 +118,10 @@ def _print(text: str, args: list[str]) -> int:
 
 
 class Terminated(BaseException):
-    """SIGTERM came; raised in the main thread so that files and locks are given back."""
+    """SIGTERM came, or the terminal closed.
+
+    Raised in the main thread so that files and locks are given back.
+    """
 
 
 def _raise_on_sigterm() -> None:
@@ -129,6 +132,8 @@ def _raise_on_sigterm() -> None:
 
     try:
         signal.signal(signal.SIGTERM, stop)
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, stop)  # unless nohup has it ignored
     except ValueError:  # not the main thread: whoever called us handles signals
         return
 
@@ -153,5 +158,6 @@ def _stand_in_for_closed_streams() -> None:
             setattr(sys, name, stream)
     for text in (sys.stdout, sys.stderr):
         reconfigure = getattr(text, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+        if reconfigure is not None:  # in a pipe UTF-8 whatever the locale: it is what JSON is in
+            encoding = None if text.isatty() else "utf-8"
+            reconfigure(encoding=encoding, errors="backslashreplace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qsl
@@ -14,6 +15,7 @@ from storectl.errors import InvalidInput, NotFound, Unsupported
 
 app = App("The API itself.")
 
+INDENTED_BYTES = 4 * 1024 * 1024
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 
@@ -67,9 +69,25 @@ def api(
     if include:
         output.lines([*(f"{name}: {value}" for name, value in head.items()), ""])
     if output.on_terminal and "json" in head.get("content-type", ""):
-        text = b"".join(blocks)
-        blocks = iter([json.dumps(json.loads(text), indent=2, ensure_ascii=False).encode()])
+        blocks = _indented(blocks)
     output.raw(blocks)
+
+
+def _indented(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """JSON as people read it; as it comes if it is large, or is no JSON after all."""
+    text = b""
+    for block in blocks:
+        text += block
+        if len(text) > INDENTED_BYTES:
+            yield text
+            yield from blocks
+            return
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        yield text
+        return
+    yield json.dumps(found, indent=2, ensure_ascii=False).encode()
 
 
 def _call(words: list[str], fields: list[str]) -> tuple[str, str, dict[str, str]]:

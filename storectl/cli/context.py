@@ -91,6 +91,11 @@ class Session:
             self._stores[target] = self._open(target)
         return self._stores[target]
 
+    @property
+    def reached(self) -> Target | None:
+        """Where the store is that was opened last."""
+        return next(reversed(self._stores), None)
+
     def open(self, text: str, noun: str, *, remedy: str | None = None) -> tuple[Store, str]:
         """The store that a typed reference leads to, and the ref to ask it with.
 

@@ -18,7 +18,7 @@ from storectl.cli.context import Session
 from storectl.cli.frame import App, Context
 from storectl.cli.output import Row
 from storectl.cli.target import Target
-from storectl.cli.values import Column
+from storectl.cli.values import Column, plural, visible
 from storectl.config import Config
 from storectl.errors import Local, StorectlError, Unauthorized
 
@@ -56,11 +56,22 @@ def doctor(ctx: Context) -> None:
     findings = [*_installation(), *_configuration(session)]
     findings += _destination(session)
     findings.append(_completion(session))
-    rows: list[Row] = [finding._asdict() for finding in findings]
-    session.output.listing(COLUMNS, Check._fields, rows, ident="check")
+    if session.output.form == "table":
+        session.output.lines(_told(findings))
+    else:
+        rows: list[Row] = [finding._asdict() for finding in findings]
+        session.output.listing(COLUMNS, Check._fields, rows, ident="check")
     failed = sum(finding.state == "fail" for finding in findings)
     if failed:
         raise typer.Exit(1)
+
+
+def _told(findings: list[Check]) -> Iterator[str]:
+    """Lines for people. Nothing is cut: paths and remedies are there to be copied."""
+    for finding in findings:
+        yield f"{finding.state:<4}  {finding.check:<11}  {visible(finding.detail)}"
+        if finding.fix:
+            yield f"{'':<19}try: {visible(finding.fix)}"
 
 
 def _installation() -> Iterator[Check]:
@@ -76,16 +87,16 @@ def _configuration(session: Session) -> Iterator[Check]:
     """Reads both files. A broken config.toml is reported, and then taken as empty."""
     path = session.folder / conf.CONFIG
     try:
-        count = len(session.config.profiles)
-        there = f"{path}, {count} profiles" if path.exists() else f"{path} is not there yet"
+        count = plural(len(session.config.profiles), "profile")
+        there = f"{path}, {count}" if path.exists() else f"{path} is not there yet"
         yield Check("ok", "config", there)
     except Local as error:
         session.config = Config()
         yield Check("fail", "config", error.message, f"edit {path}")
     path = session.folder / conf.CREDENTIALS
     try:
-        stored = len(session.credentials)
-        there = f"{path}, {stored} tokens" if path.exists() else f"{path} is not there yet"
+        stored = plural(len(session.credentials), "token")
+        there = f"{path}, {stored}" if path.exists() else f"{path} is not there yet"
         yield Check("ok", "credentials", there)
     except Local as error:
         session.credentials = {}

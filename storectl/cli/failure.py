@@ -10,7 +10,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from storectl.errors import NotFound, StorectlError
+from storectl.errors import NotFound, StorectlError, Unauthorized
 
 if TYPE_CHECKING:
     from storectl.cli.context import Opened, Session
@@ -31,7 +31,7 @@ class Failure(NamedTuple):
 
 def report(error: BaseException, args: list[str], session: Session | None) -> int:
     """Print a failure, close what is open, and return the exit code."""
-    failure = _describe(error, session)
+    failure = _describe(error, args, session)
     notes = tuple(_noted(note) for note in getattr(error, "__notes__", ()))
     failure = failure._replace(extra=failure.extra + notes)
     secrets = session.secrets if session else []
@@ -76,7 +76,7 @@ _SECRETS = (
 )
 
 
-def _describe(error: BaseException, session: Session | None) -> Failure:
+def _describe(error: BaseException, args: list[str], session: Session | None) -> Failure:
     from storectl.cli import Terminated
 
     if isinstance(error, StorectlError):
@@ -90,11 +90,14 @@ def _describe(error: BaseException, session: Session | None) -> Failure:
     if isinstance(error, SystemExit):
         return Failure(error.code if isinstance(error.code, int) else 1, "exit", "")
     if isinstance(error, FileNotFoundError):
+        if error.filename is None:  # only the working folder has no name
+            message = "the folder that this was started in is gone"
+            return Failure(12, "local", message, "cd to one that is there")
         return Failure(3, "not-found", f"{error.filename}: no such file")
     if isinstance(error, OSError):
         return _of_machine(error)
     if type(error).__module__.startswith("typer"):
-        return _of_usage(error)
+        return _of_usage(error, args)
     message = f"unexpected {type(error).__name__}: {error}"
     return Failure(1, "unexpected", message, "the same command with --debug shows where")
 
@@ -107,6 +110,9 @@ def _named(error: StorectlError, session: Session | None) -> Failure:
         message, extra, hint = _not_found(error, opened)
     elif opened and error.http is not None:
         extra.append(("at", _place(opened)))
+    if session and isinstance(error, Unauthorized) and hint is None:
+        token, hint = _login(session)
+        extra += [("token", token)] if token else []
     return Failure(
         error.exit_code,
         error.code,
@@ -117,6 +123,20 @@ def _named(error: StorectlError, session: Session | None) -> Failure:
         getattr(error, "request_id", None),
         tuple(extra),
     )
+
+
+def _login(session: Session) -> tuple[str | None, str]:
+    """Where the token came from that was refused, and how to get another."""
+    try:
+        target = session.reached or session.chooser.choose()
+    except StorectlError:
+        return None, "storectl login"
+    if target.profile:
+        way = f" --profile {target.profile}"
+    else:
+        way = f" --server {target.server}" if target.server else ""
+    source = f"from {target.token_source}" if target.token else None
+    return source, f"storectl login{way}"
 
 
 TITLES = {"dataset": "dataset", "kvs": "key-value store", "queue": "request queue"}
@@ -181,14 +201,12 @@ def _of_machine(error: OSError) -> Failure:
     return Failure(12, "local", f"{where}{what[:1].lower()}{what[1:]}")
 
 
-def _of_usage(error: Any) -> Failure:
+def _of_usage(error: Any, args: list[str]) -> Failure:
     """A line on the command line that Typer could not read."""
-    message = " ".join(error.format_message().split()).rstrip(".")
-    ctx = getattr(error, "ctx", None)
-    path = ctx.command_path if ctx is not None else "storectl"
-    return Failure(
-        getattr(error, "exit_code", 2), "usage", message[:1].lower() + message[1:], f"{path} --help"
-    )
+    from storectl.cli import usage
+
+    message, hint = usage.told(error, args)
+    return Failure(getattr(error, "exit_code", 2), "usage", message, hint)
 
 
 def _as_text(failure: Failure) -> str:
@@ -216,7 +234,12 @@ def _as_json(failure: Failure) -> str:
         **dict(failure.extra),
     }
     told = {name: value for name, value in body.items() if value is not None}
-    return json.dumps({"error": told}, ensure_ascii=False) + "\n"
+    text = json.dumps({"error": told}, ensure_ascii=False)
+    if sys.stderr.isatty():
+        from storectl.cli.values import visible
+
+        text = visible(text)  # what JSON leaves as it is and a terminal obeys
+    return text + "\n"
 
 
 def _wants_json(args: list[str]) -> bool:

@@ -53,7 +53,9 @@ def login(
             )
     credentials = dict(session.credentials)  # unreadable ones fail before anything is asked
     token = _token_from_stdin() if with_token else _token_from_person(ctx, server)
-    user = session.store(Target(server=server, token=token, chosen_by="login")).tokens.me()
+    source = "stdin" if with_token else "the keyboard"
+    target = Target(server=server, token=token, token_source=source, chosen_by="login")
+    user = session.store(target).tokens.me()
 
     credentials[name] = Credential(token=token, origin=conf.origin(server))
     path = conf.write_credentials(session.folder, credentials)
@@ -115,7 +117,7 @@ def whoami(ctx: Context) -> None:
     session = ctx.obj
     target = session.chooser.choose()
     if target.server and not target.token:
-        raise Unauthorized(f"no token for {target.server}", hint="storectl login")
+        raise Unauthorized(f"no token for {target.server}")
     user = session.store(target).tokens.me()
     row = {
         "username": user.username,
@@ -174,7 +176,7 @@ def _token_from_stdin() -> str:
     token = sys.stdin.readline().strip()
     if not token:
         raise InvalidInput("stdin holds no token")
-    return _plausible(token)
+    return conf.check_token(token, "stdin")
 
 
 def _token_from_person(ctx: Context, server: str) -> str:
@@ -184,10 +186,5 @@ def _token_from_person(ctx: Context, server: str) -> str:
         )
     import getpass  # only where a person types
 
-    return _plausible(getpass.getpass(f"Token for {server} (hidden): ", sys.stderr).strip())
-
-
-def _plausible(token: str) -> str:
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise InvalidInput("that is not a token: it has spaces or other characters of no token")
-    return token
+    typed = getpass.getpass(f"Token for {server} (hidden): ", sys.stderr)
+    return conf.check_token(typed, "that")

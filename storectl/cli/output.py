@@ -189,7 +189,7 @@ class Output:
                 f"will not {action}: nobody can be asked here",
                 hint="the same command with --yes",
             )
-        prompt = f"Type {name} to confirm: " if name else "[y/N] "
+        prompt = f"Type {visible(name)} to confirm: " if name else "[y/N] "
         self.stderr.write(f"{visible(action[:1].upper() + action[1:])}? {prompt}")
         self.stderr.flush()
         answer = sys.stdin.readline().strip()

@@ -11,6 +11,7 @@ from storectl import config as conf
 from storectl.cli.frame import App, Context
 from storectl.cli.login import save_config
 from storectl.cli.output import Row
+from storectl.cli.target import Chooser
 from storectl.cli.values import Column, exact, pick
 from storectl.config import Config, Profile
 from storectl.errors import InvalidInput, NotFound
@@ -63,9 +64,12 @@ def add(
             hint=f"storectl profile add {name} --server https://api.apify.com",
         )
     address = conf.server_url(server) if server else None
-    ctx.obj.config.profiles[name] = Profile(server=address, store=store, allow_http=allow_http)
+    if address:
+        Chooser.check_http(address, allow_http)
+    place = conf.absolute(store) if store else None
+    ctx.obj.config.profiles[name] = Profile(server=address, store=place, allow_http=allow_http)
     save_config(ctx)
-    ctx.obj.output.did(f"Profile {name} leads to {address or store}", name, _row(ctx, name))
+    ctx.obj.output.did(f"Profile {name} leads to {address or place}", name, _row(ctx, name))
 
 
 @app.command("use")

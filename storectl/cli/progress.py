@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from typing import TextIO
@@ -24,7 +25,7 @@ class Progress:
         self.started = Started()
         self._begin = time.monotonic()
         self._next = self._begin + (DRAW_SECS if moving else PLAIN_SECS)
-        self._drawn = False
+        self._drawn = 0
 
     def follow(self, events: Iterable[Event]) -> Finished:
         """Draw until the end, and return it. Failures pass through, the line wiped."""
@@ -60,8 +61,9 @@ class Progress:
             return
         text = self._state(event, now - self._begin)
         if self.moving:
-            self.stderr.write(f"\r\x1b[K{text}")
-            self._drawn = True
+            text = text[: _width(self.stderr) - 1]  # a line that wraps cannot be written over
+            self.stderr.write(f"\r{text:<{self._drawn}}")
+            self._drawn = len(text)
             self._next = now + DRAW_SECS
         else:
             self.stderr.write(text + "\n")
@@ -86,9 +88,17 @@ class Progress:
 
     def _wipe(self) -> None:
         if self._drawn:
-            self.stderr.write("\r\x1b[K")
+            self.stderr.write(f"\r{'':<{self._drawn}}\r")
             self.stderr.flush()
-            self._drawn = False
+            self._drawn = 0
+
+
+def _width(stream: TextIO) -> int:
+    """Columns of the terminal that a stream is."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def summary(done: Finished, noun: str) -> str:

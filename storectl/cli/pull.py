@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,7 @@ from storectl.errors import Conflict, InvalidInput
 from storectl.formats import FORMATS as KNOWN
 from storectl.formats.encoding import PACKED
 from storectl.model.dataset import Dataset
+from storectl.transfer.dataset import is_open_already
 from storectl.transfer.target import APPENDABLE, Target
 
 
@@ -78,8 +80,9 @@ def pull(
     wanted = format or (format_of_file(output) if output else None) or "jsonl"
     packing = _packing(output, gzip=gzip, zstd=zstd)
     query = shaping.query()
+    name = output or Path(_name(dataset, wanted, packing))
     target = Target(
-        file=output or Path(_name(dataset, wanted, packing)),
+        file=_behind(name),
         format="csv" if wanted == "tsv" else wanted,
         options=shaping.options(ref, wanted, query),
         packing=packing,
@@ -124,6 +127,11 @@ def pull(
     out.summary(f"{summary(done, 'item')} to {where}")
 
 
+def _behind(file: Path) -> Path:
+    """The file that a link leads to: the link stays one. What is open already is left as it is."""
+    return Path(os.path.realpath(file)) if file.is_symlink() and not is_open_already(file) else file
+
+
 def _packing(output: Path | None, *, gzip: bool, zstd: bool) -> str | None:
     if gzip and zstd:
         raise InvalidInput("--gzip and --zstd exclude each other")
@@ -147,6 +155,10 @@ def _check(target: Target, *, no_clobber: bool) -> None:
         )
     if file.is_dir():
         raise InvalidInput(f"{file} is a folder", hint=f"-o {file}/items.jsonl")
+    if is_open_already(file) or (file.exists() and not file.is_file()):
+        raise InvalidInput(
+            f"{file} is no file, and pull writes files", hint="storectl dataset items REF -o FILE"
+        )
     if target.append and (target.split or no_clobber):
         raise InvalidInput(
             f"--append and --{'split' if target.split else 'no-clobber'} exclude each other"

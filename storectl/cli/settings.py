@@ -15,6 +15,8 @@ from storectl.errors import InvalidInput
 TIMEOUT_SECS = 60.0
 RETRIES = 8
 JOBS = 8
+MOST_SECS = 36_500 * 86_400
+"""A hundred years. What is longer has no date."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -58,7 +60,7 @@ def settle(flags: Flags, environ: Mapping[str, str], config: Config) -> Settings
         form=form,
         fields=fields,
         color=_color(flags, environ, config),
-        progress=_choice("progress", *first("progress", config.ui.progress)),
+        progress=_choice("progress", *first("progress", _plain_progress(config, environ))),
         accessible=_truth(first("accessible", config.ui.accessible)[0]),
         yes=bool(flags.get("yes")),
         dry_run=bool(flags.get("dry_run")),
@@ -101,6 +103,11 @@ def _color(flags: Flags, environ: Mapping[str, str], config: Config) -> str:
     return _choice("color", config.ui.color, "ui.color in config.toml")
 
 
+def _plain_progress(config: Config, environ: Mapping[str, str]) -> str | None:
+    """What config.toml says; lines where a line cannot be written over."""
+    return config.ui.progress or ("plain" if environ.get("TERM") == "dumb" else None)
+
+
 def _choice(name: str, value: str | None, source: str) -> str:
     choices = _BY_NAME[name].choices
     if value is None:
@@ -129,4 +136,7 @@ def duration_secs(text: str, source: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)?", str(text).strip())
     if not found:
         raise InvalidInput(f"{source} must be a time such as 60s, 5m or 30d, not {text!r}")
-    return float(found[1]) * _UNITS[found[2] or "s"]
+    secs = float(found[1]) * _UNITS[found[2] or "s"]
+    if secs > MOST_SECS:
+        raise InvalidInput(f"{source} must be at most {MOST_SECS // 86_400}d, not {text!r}")
+    return secs

@@ -75,9 +75,21 @@ def _add_ls(app: App, noun: Noun) -> None:
             noun.columns,
             noun.fields,
             listing.rows(),
-            empty=f"no {noun.title}s for {store.label}",
+            empty=_none(wanted, store),
             tail=lambda: (listing.total, listing.truncated),
         )
+
+
+def _none(wanted: Wanted, store: Store) -> str:
+    """What is said of a listing without rows."""
+    title = wanted.noun.title
+    if wanted.glob:
+        return f"no {title} like '{wanted.glob}' for {store.label}"
+    if wanted.before:
+        return f"no {title} that old for {store.label}"
+    if wanted.unnamed or wanted.all:
+        return f"no {title}s for {store.label}"
+    return f"no named {title}s for {store.label}; --all shows others too"
 
 
 def _add_create(app: App, noun: Noun) -> None:

@@ -15,6 +15,8 @@ SAMPLE = 500
 GAP = "  "
 NARROWEST = 6
 RIGHT = ("count", "bytes")
+UNCUT = (*RIGHT, "time")
+"""Half a number is another number."""
 
 
 def lines(
@@ -27,8 +29,8 @@ def lines(
 ) -> Iterator[str]:
     """The lines of a table, head first. Nothing at all if there are no rows.
 
-    width: columns of the terminal. Cells that are too wide end in `…`. hidden
-    gets the titles of columns that found no room.
+    width: columns of the terminal. Cells that are too wide end in `…`, but no
+    number is cut. hidden gets the titles of columns that found no room.
     """
     from rich.cells import cell_len  # wide characters; only on a terminal
 
@@ -41,7 +43,9 @@ def lines(
     titles = [column.title for column in columns]
     wanted = [max(map(cell_len, col)) for col in zip(titles, *sample, strict=True)]
     least = [
-        want if column.whole else min(want, max(cell_len(column.title), NARROWEST))
+        want
+        if column.whole or column.kind in UNCUT
+        else min(want, max(cell_len(column.title), NARROWEST))
         for column, want in zip(columns, wanted, strict=True)
     ]
     widths = fit(wanted, least, width)
@@ -62,23 +66,21 @@ def terminal_width() -> int:
 def fit(wanted: list[int], least: list[int], total: int) -> list[int]:
     """Widths that fit a line: the widest column gives first, down to its least.
 
-    If even that is too wide, columns at the end get nothing.
+    If even that is too wide, columns at the end get nothing, and the others what
+    that leaves.
     """
-    widths = list(wanted)
-    room = total - len(GAP) * (len(widths) - 1)
+    shown = len(wanted)
+    while shown > 1 and sum(least[:shown]) + len(GAP) * (shown - 1) > total:
+        shown -= 1
+    widths = wanted[:shown]
+    room = total - len(GAP) * (shown - 1)
+    if shown == 1:
+        widths = [min(wanted[0], total)]
     while sum(widths) > room:
-        spare = [width - low for width, low in zip(widths, least, strict=True)]
-        if max(spare) <= 0:
-            break
-        widest = max((w for w, s in zip(widths, spare, strict=True) if s > 0))
+        spare = [width - low for width, low in zip(widths, least[:shown], strict=True)]
+        widest = max(w for w, s in zip(widths, spare, strict=True) if s > 0)
         widths[max(i for i, w in enumerate(widths) if w == widest and spare[i] > 0)] -= 1
-    while sum(widths) + len(GAP) * (sum(1 for w in widths if w) - 1) > total:
-        last = max(i for i, w in enumerate(widths) if w)
-        if last == 0:
-            widths[0] = total
-            break
-        widths[last] = 0
-    return widths
+    return widths + [0] * (len(wanted) - shown)
 
 
 def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:

@@ -84,7 +84,7 @@ class Chooser:
         if found.store is not None:
             return Target(store=found.store, profile=name, chosen_by=why)
         server = conf.server_url(str(found.server))
-        self._check_http(server, found.allow_http)
+        self.check_http(server, found.allow_http)
         token, source = self._stored(name, server) if explicit else (None, None)
         if token is None:
             token, source = self._from_environment()
@@ -140,7 +140,7 @@ class Chooser:
             for p in self.config.profiles.values()
             if p.server and conf.origin(p.server) == origin
         )
-        self._check_http(server, allowed)
+        self.check_http(server, allowed)
         token, source = self._from_environment()
         if token is None and names:
             token, source = self._stored(names[0], server)
@@ -160,21 +160,26 @@ class Chooser:
 
     def _from_environment(self) -> tuple[str | None, str | None]:
         if token := self.environ.get("STORECTL_TOKEN"):
-            return token.strip(), "STORECTL_TOKEN"
+            return conf.check_token(token, "STORECTL_TOKEN"), "STORECTL_TOKEN"
         if path := self.environ.get("STORECTL_TOKEN_FILE"):
             try:
-                token = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise Local(f"STORECTL_TOKEN_FILE {path!r} cannot be read: {error}") from None
+                token = Path(path).read_text(encoding="utf-8", errors="replace").strip()
+            except OSError as error:
+                why = error.strerror or str(error)
+                raise Local(
+                    f"STORECTL_TOKEN_FILE {path!r} cannot be read: {why[:1].lower()}{why[1:]}"
+                ) from None
             if not token:
                 raise Local(f"STORECTL_TOKEN_FILE {path!r} is empty")
-            return token, "STORECTL_TOKEN_FILE"
+            name = "STORECTL_TOKEN_FILE"
+            return conf.check_token(token, name), name
         if token := self.environ.get("APIFY_TOKEN"):
-            return token.strip(), "APIFY_TOKEN"
+            return conf.check_token(token, "APIFY_TOKEN"), "APIFY_TOKEN"
         return None, None
 
     @staticmethod
-    def _check_http(server: str, allowed: bool) -> None:
+    def check_http(server: str, allowed: bool) -> None:
+        """Refuse to send a token over a network that others can read."""
         if server.startswith("http://") and not allowed and not conf.is_loopback(server):
             raise InvalidInput(
                 f"{server} is not encrypted, and only this machine is reached without",

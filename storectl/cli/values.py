@@ -91,7 +91,7 @@ def short(value: Any, kind: Kind) -> str:
     if kind == "moment" and isinstance(value, str):
         return f"{visible(value[:19].replace('T', ' '))} UTC, {relative(value)}"
     if kind == "access":
-        return ACCESS_WORDS.get(value, str(value))
+        return visible(ACCESS_WORDS.get(value, str(value)))
     return visible(exact(value))
 
 

@@ -27,8 +27,13 @@ def open_store(url: str, *, username: str | None = None) -> EngineStore:
     if parts.scheme == "file":
         url = unquote(parts.path)
     elif len(parts.scheme) > 1:
-        raise InvalidInput(
-            f"Store {url!r} has the unknown scheme '{parts.scheme}'",
-            hint="name a folder",
+        raise InvalidInput(  # the rest may hold a password
+            f"Store '{parts.scheme}:…' has an unknown scheme", hint="name a folder"
         )
-    return EngineStore(Path(url).expanduser(), username or DEFAULT_USER)
+    try:
+        folder = Path(url).expanduser()
+    except RuntimeError:
+        raise InvalidInput(
+            f"Store {url!r} is below the home of nobody", hint="name a folder"
+        ) from None
+    return EngineStore(folder, username or DEFAULT_USER)

@@ -77,7 +77,10 @@ def typed(text: str, noun: str) -> Typed:
 
 
 def _from_url(text: str, noun: str) -> Typed:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise InvalidInput(f"{text!r} is not a URL") from None
     segments = [unquote(part) for part in (parts.path + "/" + parts.fragment).split("/") if part]
     for at, segment in enumerate(segments[:-1]):
         if KINDS.get(segment) == noun:

@@ -6,12 +6,12 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from storectl.errors import Local
+from storectl.errors import InvalidInput, Local
 from storectl.formats import Options, write
 from storectl.formats.encoding import packing, unpacked
 from storectl.model.dataset import ItemsPage, ItemsQuery
@@ -146,10 +146,13 @@ def whole_file(path: Path, run: str | None = None) -> Iterator[BinaryIO]:
     """
     if not path.parent.is_dir():
         raise Local(f"{path.parent} is not a folder", hint=f"mkdir -p {path.parent}")
-    if path.exists() and not path.is_file():  # a device or pipe has no whole
-        with path.open("wb") as file:
+    if path.is_dir():
+        raise InvalidInput(f"{path} is a folder", hint="name a file in it")
+    if is_open_already(path) or (path.exists() and not path.is_file()):
+        with path.open("ab") as file:
             yield file
         return
+    path = Path(os.path.realpath(path))  # a link stays one
     temporary = path.with_name(f".{path.name}.{run or os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -157,6 +160,15 @@ def whole_file(path: Path, run: str | None = None) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)  # the name that was asked for
         raise
+
+
+def is_open_already(path: Path) -> bool:
+    """Whether a path is one of our streams, such as /dev/stdout: a file or not, it stays."""
+    link = path.parent / os.readlink(path) if path.is_symlink() else path
+    return os.path.realpath(link.parent).startswith("/proc/")

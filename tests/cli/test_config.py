@@ -11,7 +11,7 @@ from storectl import config as conf
 from storectl.config import Config, Credential, Profile
 from storectl.errors import Local
 
-from .conftest import Done
+from .conftest import Cli, Done
 
 Here = Callable[..., Done]
 
@@ -115,7 +115,7 @@ def test_path_says_where(here: Here, tmp_path: Path) -> None:
     assert here("config", "path").out == f"{tmp_path / 'config/config.toml'}\n"
 
 
-def test_profiles_are_added_chosen_shown_and_removed(here: Here) -> None:
+def test_profiles_are_added_chosen_shown_and_removed(here: Here, cli: Cli) -> None:
     assert here("profile", "add", "prod", "--server", "https://api.apify.com/v2/").out == "prod\n"
     assert here("profile", "add", "here", "--store", "./data").code == 0
     assert here("profile", "use", "here").code == 0
@@ -123,7 +123,7 @@ def test_profiles_are_added_chosen_shown_and_removed(here: Here) -> None:
     listed = here("profile", "ls", "--json=name,current,place").json()["items"]
     assert listed == [
         {"name": "prod", "current": None, "place": "https://api.apify.com"},
-        {"name": "here", "current": "*", "place": "./data"},
+        {"name": "here", "current": "*", "place": f"{cli.folder}/data"},
     ]
     assert here("profile", "show", "prod", "--json").json()["server"] == "https://api.apify.com"
     assert here("profile", "rm", "prod").code == 2

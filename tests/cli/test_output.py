@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +30,9 @@ COLUMNS = [Column("id", "ID", whole=True), Column("name", "NAME"), Column("n", "
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+    def fileno(self) -> int:
+        return 1
 
 
 def shown(rows: list[dict[str, object]], width: int) -> list[str]:
@@ -173,8 +177,24 @@ def test_progress_on_a_terminal_is_one_line_that_is_wiped() -> None:
 
     progress.follow([Started(total_bytes=200), Advanced(5, 100), Finished(5, 100, 0.5)])
 
-    assert "5 items  100 B  50 %" in talk.getvalue()
-    assert talk.getvalue().endswith("\r\x1b[K")
+    drawn = "5 items  100 B  50 %"
+    assert drawn in talk.getvalue()
+    assert talk.getvalue().rsplit("\r", 2)[1].isspace()
+    assert talk.getvalue().endswith("\r")
+    assert "\x1b" not in talk.getvalue()
+
+
+def test_progress_never_wraps_since_a_wrapped_line_cannot_be_written_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((20, 24)))
+    talk = Terminal()
+    progress = Progress(talk, "item", moving=True, plain=False)
+    progress._next = 0
+
+    progress.follow([Started(total_bytes=200), Advanced(5, 100), Finished(5, 100, 0.5)])
+
+    assert max(map(len, talk.getvalue().split("\r"))) < 20
 
 
 def test_refused_things_are_named_up_to_twenty() -> None:
