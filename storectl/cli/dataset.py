@@ -14,8 +14,8 @@ from storectl.cli import table
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Noun
 from storectl.cli.options import OutputFile, Ref
-from storectl.cli.output import Row
-from storectl.cli.progress import summary
+from storectl.cli.output import Output, Row
+from storectl.cli.progress import Progress, summary
 from storectl.cli.resume import Resume, resumable
 from storectl.cli.shaping import Shaping, format_of_file, option, shaped
 from storectl.cli.sources import sources_of
@@ -26,6 +26,7 @@ from storectl.formats import write
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.model.store import Store
 from storectl.transfer.dataset import Source, save
+from storectl.transfer.events import Finished
 from storectl.transfer.windows import checked
 
 if TYPE_CHECKING:
@@ -214,10 +215,23 @@ def push(
             held.enter_context(resumable(ctx.obj, journal, resume=resume))
         events = transfer.push(store.datasets, opened, sources, dataset=dataset, journal=journal)
         done, progress = out.follow(events, "item")
-    done = done._replace(retries=done.retries + ctx.obj.retried(store))
+        done = done._replace(retries=done.retries + ctx.obj.retried(store))
+        some = bool(done.moved or done.refused or allow_empty)
+        if some:
+            _tell_pushed(out, done, progress, f"'{ref}' of {store.label}")
+        if journal is not None:
+            journal.forget()
     names = ", ".join(source.name for source in sources[:3])
-    if not done.moved and not done.refused and not allow_empty:
+    if not some:
         raise InvalidInput(f"no items in {names}", hint="--allow-empty, if that is fine")
+    if done.refused and done.moved:
+        raise Partial(f"{plural(done.refused, 'item')} refused, {done.moved:,} pushed")
+    if done.refused:
+        raise InvalidInput(f"no item of {names} could be stored")
+
+
+def _tell_pushed(out: Output, done: Finished, progress: Progress, where: str) -> None:
+    """The end of a push: how many items in a pipe, what was refused in JSON, one line for all."""
     if out.form in ("json", "jsonl"):
         refused = [{"where": one.where, "why": one.why} for one in progress.refused]
         out.value(
@@ -230,11 +244,7 @@ def push(
         )
     elif out.form not in ("table", "flat"):
         out.lines([str(done.moved)])
-    out.summary(f"{summary(done, 'item')} to '{ref}' of {store.label}")
-    if done.refused and done.moved:
-        raise Partial(f"{plural(done.refused, 'item')} refused, {done.moved:,} pushed")
-    if done.refused:
-        raise InvalidInput(f"no item of {names} could be stored")
+    out.summary(f"{summary(done, 'item')} to {where}")
 
 
 def _journal(

@@ -84,7 +84,9 @@ def push(
     InvalidInput for a source that cannot be read further.
 
     dataset: what ref means, before. journal: held; a job is the dataset and the files,
-    their sizes and times. Without one a push cannot go on.
+    their sizes and times. Without one a push cannot go on. It is kept to the end:
+    whoever has told that all went well forgets it, or else a kill in between would
+    look like a push that never began.
     """
     begin = time.monotonic()
     sizes = [source.size for source in sources]
@@ -102,8 +104,6 @@ def push(
             sending.bad.clear()
             yield Advanced(sending.state.items, sending.state.bytes)
     sending.check_resumed()
-    if journal is not None:
-        journal.forget()
     secs = time.monotonic() - begin
     yield Finished(sending.state.items, sending.state.bytes, secs, refused, resumed.items)
 

@@ -94,7 +94,9 @@ def run(datasets: Any, file: Path, folder: Path) -> list[Any]:
     source = Source(str(file), partial(opened, file))
     with Journal(folder / "state", "push", {"file": str(file)}) as journal:
         before = datasets.get("~a")
-        return list(push(datasets, "~a", [source], dataset=before, journal=journal))
+        events = list(push(datasets, "~a", [source], dataset=before, journal=journal))
+        journal.forget()
+        return events
 
 
 def numbers(store: EngineStore) -> list[int]:
