@@ -25,6 +25,8 @@ def sources_of(files: list[str]) -> list[Source]:
         if name == "-":
             sources.append(Source("stdin", _stdin))
             continue
+        if not name:
+            raise InvalidInput("'' names no file")
         path = Path(name)
         if not path.exists():
             hint = (

@@ -128,8 +128,10 @@ def detect(name: str, head: bytes) -> str:
     """The format to read a file in: by the end of its name, else by how it starts.
 
     head: the first bytes, whole lines if they are short. What starts with { is JSON
-    Lines if its first line is whole, also where it is named .json and goes on.
+    Lines if its first line is whole, also where it is named .json and goes on. Raises
+    InvalidInput for what holds no items in any of them.
     """
+    _check_text(head)
     known = next((form for end, form in _SUFFIXES.items() if name.lower().endswith(end)), None)
     text = head.removeprefix(_BOM).lstrip()
     if known in ("jsonl", "csv"):
@@ -141,6 +143,17 @@ def detect(name: str, head: bytes) -> str:
             return known
         return "json" if newline and not is_whole else "jsonl"
     return known or ("json" if text[:1] == b"[" else "csv")
+
+
+def _check_text(head: bytes) -> None:
+    """Refuse in one line what every line of would be refused."""
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InvalidInput("UTF-16, and items are read in UTF-8", hint="iconv -f utf-16 -t utf-8")
+    if b"\0" in head.partition(b"\n")[0]:  # a later line is refused by itself
+        kind = "a workbook or an archive" if head[:4] == b"PK\x03\x04" else "binary"
+        raise InvalidInput(f"{kind}, and items are read from {', '.join(READABLE)}")
+    if head.removeprefix(_BOM).lstrip()[:1] == b"<":
+        raise InvalidInput(f"XML or HTML, and items are read from {', '.join(READABLE)}")
 
 
 def _is_json(line: bytes) -> bool:

@@ -84,6 +84,14 @@ def _quote(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+_FAULTS = (
+    ("new-line character", "a carriage return in a cell without quotes"),
+    ("unexpected end of data", "a quote that is not closed"),
+    ("field larger", f"a cell over {LIMIT_BYTES:,} bytes"),
+)
+"""What Python's reader says, and what it means."""
+
+
 def read(
     stream: BinaryIO, *, max_bytes: int, on_bad: OnBad, typed: bool, delimiter: str | None
 ) -> Iterator[Batch]:
@@ -137,7 +145,8 @@ class _Rows:
             try:
                 row = next(self._reader, None)
             except csv.Error as error:
-                reject(line, f"not CSV: {error}", self._on_bad)
+                why = next((ours for theirs, ours in _FAULTS if theirs in str(error)), error)
+                reject(line, f"not CSV: {why}", self._on_bad)
                 continue
             if row is None:
                 return

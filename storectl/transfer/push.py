@@ -7,6 +7,7 @@ keys; elsewhere the count of items decides, or nobody does.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -244,7 +245,10 @@ def batches(
             )
         except (InvalidInput, TooLarge) as error:
             why = error.message.removeprefix("Body is ")
-            raise type(error)(f"{source.name}: {why}", hint=error.hint) from None
+            where = source.name
+            if numbered := re.match(r"line (\d+): ", why):
+                where, why = f"{where}:{numbered[1]}", why[numbered.end() :]
+            raise type(error)(f"{where}: {why}", hint=error.hint) from None
     yield None
 
 

@@ -321,3 +321,25 @@ def test_a_listing_without_rows_says_why(cli: Cli) -> None:
     assert cli.on_terminal("dataset", "ls", "x*").out.startswith("no dataset like 'x*' for ")
     assert cli.on_terminal("dataset", "ls", "--older-than", "1d").out.startswith("no dataset that")
     assert "--all shows" in cli.on_terminal("kvs", "ls").out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("broken.json", '[{"a":1},\n{"b":}]', "broken.json:2: not JSON: invalid character at column 6"),
+        ("twice.csv", "a,a\n1,2\n", "twice.csv:1: two columns are named 'a'"),
+        ("page.html", "<html>", "page.html: XML or HTML, and items are read from json, jsonl, csv"),
+        ("", "", "'' names no file"),
+    ],
+)  # fmt: skip
+def test_an_input_that_cannot_be_read_is_told_by_file_and_line(
+    here: Here, name: str, text: str, words: str
+) -> None:
+    here("dataset", "create", "a")
+    if name:
+        Path(name).write_text(text)
+
+    done = here("dataset", "push", "a", name)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[0] == f"error: {words}"

@@ -235,3 +235,22 @@ print(-peak_after(20) + peak_after(800))
 )
 def test_a_file_is_known_by_its_name_or_its_start(name: str, head: bytes, expected: str) -> None:
     assert detect(name, head) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "why"),
+    [
+        ("items.csv", "a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+        ("items.jsonl", b"\x7fELF\x02\x01\x01\0\0\0", "binary"),
+        ("items.xlsx", b"PK\x03\x04\x14\0\x06\0", "a workbook or an archive"),
+        ("items.xml", b"\xef\xbb\xbf <items>", "XML or HTML"),
+        ("-", b"<!doctype html>", "XML or HTML"),
+    ],
+)
+def test_what_holds_no_items_is_refused_once(name: str, head: bytes, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        detect(name, head)
+
+
+def test_a_nul_in_a_later_line_is_the_fault_of_that_line() -> None:
+    assert detect("-", b'{"a":1}\n\0\n{"a":2}\n') == "jsonl"
