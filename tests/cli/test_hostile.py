@@ -326,12 +326,12 @@ def test_a_listing_without_rows_says_why(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("broken.json", '[{"a":1},\n{"b":}]', "broken.json:2: not JSON: invalid character at column 6"),
+        ("bad.json", '[{"a":1},\n{"b":}]', "bad.json:2: not JSON: invalid character at column 6"),
         ("twice.csv", "a,a\n1,2\n", "twice.csv:1: two columns are named 'a'"),
         ("page.html", "<html>", "page.html: XML or HTML, and items are read from json, jsonl, csv"),
         ("", "", "'' names no file"),
     ],
-)  # fmt: skip
+)
 def test_an_input_that_cannot_be_read_is_told_by_file_and_line(
     here: Here, name: str, text: str, words: str
 ) -> None:
