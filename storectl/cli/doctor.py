@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from importlib import metadata
 from pathlib import Path
+from shutil import disk_usage
 from time import time
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from storectl.cli.context import Session
 from storectl.cli.frame import App, Context
 from storectl.cli.output import Row
 from storectl.cli.target import Target
-from storectl.cli.values import Column, plural, visible
+from storectl.cli.values import Column, human_bytes, plural, visible
 from storectl.config import Config
 from storectl.errors import Local, StorectlError, Unauthorized
 
@@ -31,6 +32,7 @@ COLUMNS = [
     Column("fix", "FIX"),
 ]
 SKEW_SECS = 30
+FREE_BYTES = 64 * 1024 * 1024
 
 
 class Check(NamedTuple):
@@ -134,6 +136,10 @@ def _store(session: Session, target: Target) -> Check:
     if os.name == "posix" and mode & 0o077:
         fix = f"chmod 700 {folder}"
         return Check("warn", "store", f"{folder} is open to others (mode {mode:03o})", fix)
+    free = disk_usage(folder).free
+    if free < FREE_BYTES:
+        left = f"only {human_bytes(free)} are left on the disk of {folder}"
+        return Check("warn", "store", left, "free some space")
     return Check("ok", "store", f"{store.label} can be written")
 
 

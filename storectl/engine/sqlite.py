@@ -259,7 +259,7 @@ def named(error: apsw.Error, path: Path) -> Exception:
     if isinstance(error, apsw.BusyError):
         return Unavailable(f"{path} was locked by another program for {BUSY_MS // 1000} s")
     if isinstance(error, apsw.CorruptError):
-        return Local(f"{path} is damaged: {error}", hint="storectl doctor")
+        return Local(f"{path} is damaged: {error}", hint="put back a copy of its folder")
     if isinstance(
         error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError | apsw.AuthError
     ):
@@ -268,5 +268,7 @@ def named(error: apsw.Error, path: Path) -> Exception:
             hint="check its permissions, or name another folder with --store",
         )
     if isinstance(error, apsw.IOError):
-        return Local(f"{path} could not be read or written: {error}")
+        return Local(
+            f"{path} could not be read or written: {error}", hint="is there space on its disk?"
+        )
     return Internal(f"{path}: {error}")

@@ -47,8 +47,9 @@ def serve(
     from granian.http import HTTP1Settings
     from granian.server import Server
 
+    claim = _claimed(host, port) if port else None  # first: a trial disturbs who starts too
     port = _free(host, port)
-    claim = _claimed(host, port)
+    claim = claim or _claimed(host, port)
     server = Server(
         "storectl",
         address=host,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from storectl.errors import Internal, MethodNotAllowed, NotFound, StorectlError
+from storectl.errors import Internal, Local, MethodNotAllowed, NotFound, StorectlError, Unavailable
 from storectl.model.endpoint import Endpoint
 from storectl.model.store import Served
 from storectl.server import dataset, kvs, queue, token
@@ -18,6 +18,7 @@ from storectl.server.settings import Settings
 from storectl.server.wire import Answer, Call, Handler, failed, path_text, queried, refused
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+CANNOT = "This server cannot read or write its store now; its log says why"
 Methods = dict[str, tuple[Endpoint, Handler]]
 
 HANDLERS: dict[Endpoint, Handler] = {
@@ -152,6 +153,10 @@ def app(store: Served, settings: Settings) -> Wsgi:
             endpoint, handler, parts, query = routed(environ)
             fast = endpoint.fast
             answer = answered(environ, endpoint, handler, parts, query)
+        except (Local, Unavailable, Internal) as error:  # its paths are for the owner alone
+            print(f"error: {error.message}", file=sys.stderr, flush=True)
+            wait = error.retry_after_secs
+            answer = refused(Unavailable(CANNOT, retry_after_secs=wait), environ)
         except StorectlError as error:
             answer = refused(error, environ)
         except Exception:  # a bug: the caller learns no more than that

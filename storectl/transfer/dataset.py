@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -163,7 +164,9 @@ def whole_file(path: Path, run: str | None = None) -> Iterator[BinaryIO]:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename == str(temporary):
+        if isinstance(error, OSError) and (
+            error.filename == str(temporary) or error.errno == errno.ENOSPC
+        ):
             error.filename = str(path)  # the name that was asked for
         raise
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from shutil import rmtree
 
 import brotli
 import httpx
 import pytest
 
+from storectl.engine.store import EngineStore
 from storectl.model.rules import MAX_PAYLOAD_BYTES
 
 from .conftest import Connect
@@ -421,3 +423,18 @@ def test_tokens_are_made_listed_and_revoked_by_their_owner(connect: Connect) -> 
         401,
         "user-or-token-not-found",
     )
+
+
+def test_what_is_wrong_with_the_machine_is_for_its_owner_alone(
+    api: httpx.Client, served: EngineStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = api.post("/v2/key-value-stores").json()["data"]["id"]
+    record = f"/v2/key-value-stores/{store}/records/large"
+    api.put(record, content=bytes(1_000_000))
+    rmtree(served.folder / "blobs")
+
+    answer = api.get(record)
+
+    assert error(answer) == (503, "service-unavailable")
+    assert "blobs" not in answer.text
+    assert str(served.folder / "blobs") in capsys.readouterr().err
