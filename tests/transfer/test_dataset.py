@@ -79,7 +79,7 @@ def test_what_is_refused_is_named_in_its_place(store: EngineStore, tmp_path: Pat
 def test_broken_json_names_its_file(store: EngineStore, tmp_path: Path) -> None:
     source = of('[{"n":1}, oops]', tmp_path, "items.json")
 
-    with pytest.raises(InvalidInput, match=r"items\.json: "):
+    with pytest.raises(InvalidInput, match=r"items\.json:1: "):
         list(push(store.datasets, "~a", [source]))
 
 
