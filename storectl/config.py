@@ -167,6 +167,19 @@ def profile(config: Config, name: str) -> Profile:
     return found
 
 
+def words_of_alias(word: str, line: str) -> list[str]:
+    """The words that an alias stands for, or InvalidInput."""
+    import shlex  # few have an alias
+
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise InvalidInput(
+            f"alias {word!r} is {line!r}, which a shell could not read: {error}",
+            hint=f"storectl config set aliases.{word} ''",
+        ) from None
+
+
 def absolute(store: str) -> str:
     """The place of a store that means the same in every working folder."""
     return store if "://" in store else os.path.abspath(os.path.expanduser(store))

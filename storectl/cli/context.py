@@ -166,9 +166,7 @@ class Session:
         alias = self.config.aliases.get(args[0])
         if not alias:
             return args
-        import shlex  # few have an alias
-
-        return shlex.split(alias) + args[1:]
+        return conf.words_of_alias(args[0], alias) + args[1:]
 
     def debug(self, text: str) -> None:
         """Say something on stderr under --debug, without secrets."""

@@ -11,6 +11,7 @@ from storectl import config as conf
 from storectl.cli.frame import App, Context
 from storectl.cli.login import save_config
 from storectl.cli.output import Row
+from storectl.cli.settings import settle
 from storectl.cli.target import Chooser
 from storectl.cli.values import Column, exact, pick
 from storectl.config import Config, Profile
@@ -220,6 +221,13 @@ def _checked(tree: dict[str, Any], key: str) -> Config:
     kept = msgspec.to_builtins(config)
     if pick(tree, key) is not None and pick(kept, key) is None:
         raise InvalidInput(f"there is no setting {key!r}", hint="storectl config set --help")
+    # What is kept must not make every later command fail.
+    settle({}, {}, config)
+    for profile in config.profiles.values():
+        if profile.server is not None:
+            conf.server_url(profile.server)
+    for word, line in config.aliases.items():
+        conf.words_of_alias(word, line)
     return config
 
 

@@ -302,7 +302,9 @@ def retry(
     names = [*(ids or []), *(id or [])]
     states = states_of(["failed"] if failed else state, ("handled", "failed"))
     if bool(names) == bool(states) or (failed and state):
-        raise InvalidInput("name either requests, --failed or --state", hint="--failed")
+        raise InvalidInput(
+            "name either requests, --failed or --state", hint=f"storectl queue retry {ref} --failed"
+        )
     store, opened = ctx.obj.open(ref, "queue")
     queues = store.queues
     if names:

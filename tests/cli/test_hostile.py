@@ -343,3 +343,33 @@ def test_an_input_that_cannot_be_read_is_told_by_file_and_line(
 
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines()[0] == f"error: {words}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ui.color", "pink"),
+        ("transfer.retries", "99999999999999999999"),
+        ("transfer.timeout", "soon"),
+        ("profiles.x.server", "ftp://x"),
+        ("aliases.x", 'dataset "ls'),
+    ],
+)
+def test_a_setting_that_no_command_could_live_with_is_not_kept(
+    here: Here, key: str, value: str
+) -> None:
+    done = here("config", "set", key, value)
+
+    assert (done.code, done.out) == (2, "")
+    assert "unexpected" not in done.err
+    assert here("config", "get", "-q").out == ""
+
+
+def test_an_alias_without_its_quote_is_told(here: Here, cli: Cli) -> None:
+    cli.config.mkdir()
+    (cli.config / "config.toml").write_text("[aliases]\nprices = 'dataset \"ls'\n")
+
+    done = here("prices")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: alias 'prices' is 'dataset \"ls', which")
