@@ -103,8 +103,8 @@ class Datasets(Storages[Dataset], Protocol):
         ...
 
 
-LIST = Endpoint("GET", "/v2/datasets", "dataset", "own")
-CREATE = Endpoint("POST", "/v2/datasets", "dataset", "own")
+LIST = Endpoint("GET", "/v2/datasets", "dataset", "list")
+CREATE = Endpoint("POST", "/v2/datasets", "dataset", "create")
 GET = Endpoint("GET", "/v2/datasets/{ref}", "dataset")
 UPDATE = Endpoint("PUT", "/v2/datasets/{ref}", "dataset", "write")
 DELETE = Endpoint("DELETE", "/v2/datasets/{ref}", "dataset", "write")

@@ -9,8 +9,9 @@ from urllib.parse import quote
 class Endpoint(NamedTuple):
     """A method and a path with {placeholders}.
 
-    noun: dataset, kvs, queue, token or user. needs: what the caller must be
-    allowed to do: read, write, manage, own (list and create), or nothing.
+    noun: dataset, kvs, queue, token, user or access. needs: what the caller must be
+    allowed to do: read, write or manage one storage, list or create those of the noun,
+    self (any token), account (a token without a scope), or nothing.
     signed: a URL signature opens it too. fast: the class of its rate limit.
     """
 

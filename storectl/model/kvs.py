@@ -141,8 +141,8 @@ def _too_large(key: str) -> TooLarge:
     )
 
 
-LIST = Endpoint("GET", "/v2/key-value-stores", "kvs", "own")
-CREATE = Endpoint("POST", "/v2/key-value-stores", "kvs", "own")
+LIST = Endpoint("GET", "/v2/key-value-stores", "kvs", "list")
+CREATE = Endpoint("POST", "/v2/key-value-stores", "kvs", "create")
 GET = Endpoint("GET", "/v2/key-value-stores/{ref}", "kvs")
 UPDATE = Endpoint("PUT", "/v2/key-value-stores/{ref}", "kvs", "write")
 DELETE = Endpoint("DELETE", "/v2/key-value-stores/{ref}", "kvs", "write")

@@ -205,8 +205,8 @@ def check_lock_secs(secs: int) -> int:
     )
 
 
-LIST = Endpoint("GET", "/v2/request-queues", "queue", "own")
-CREATE = Endpoint("POST", "/v2/request-queues", "queue", "own")
+LIST = Endpoint("GET", "/v2/request-queues", "queue", "list")
+CREATE = Endpoint("POST", "/v2/request-queues", "queue", "create")
 GET = Endpoint("GET", "/v2/request-queues/{ref}", "queue")
 UPDATE = Endpoint("PUT", "/v2/request-queues/{ref}", "queue", "write")
 DELETE = Endpoint("DELETE", "/v2/request-queues/{ref}", "queue", "write")

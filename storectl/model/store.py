@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:  # a command about one noun loads no other
+    from storectl.model.access import AccessRights
     from storectl.model.dataset import Datasets
     from storectl.model.kvs import KeyValueStores
     from storectl.model.queue import Queues
-    from storectl.model.token import Tokens, User
+    from storectl.model.token import Caller, Tokens, User
 
 
 class Store(Protocol):
@@ -24,6 +25,8 @@ class Store(Protocol):
     def queues(self) -> Queues: ...
     @property
     def tokens(self) -> Tokens: ...
+    @property
+    def access(self) -> AccessRights: ...
 
     @property
     def label(self) -> str:
@@ -34,7 +37,11 @@ class Store(Protocol):
 
 
 class Place(Struct, frozen=True):
-    """Whose storage a ref leads to, and who may read it."""
+    """Whose storage a ref leads to, who may read it, and what one user may do there.
+
+    right: of the user for whom it was located, as in model/access.py; None is none.
+    token_id: the token that created it, if one with a scope did.
+    """
 
     id: str
     user_id: str
@@ -42,16 +49,18 @@ class Place(Struct, frozen=True):
     """An account's setting is resolved; FOLLOW_USER_SETTING is left if it has none."""
     secret: str
     """The key that URL signatures of this storage are made with."""
+    right: str | None = None
+    token_id: str | None = None
 
 
 class Served(Store, Protocol):
     """A store that a server can speak for: it knows users by their tokens."""
 
-    def caller(self, token: str) -> User | None:
-        """Who the token speaks for, or None."""
+    def caller(self, token: str) -> Caller | None:
+        """Who the token speaks for, or None if it is unknown, revoked or expired."""
         ...
 
-    def acting(self, user: User | None) -> Store:
+    def acting(self, caller: Caller | None) -> Store:
         """The same store, seen by another user; None sees nothing of its own."""
         ...
 

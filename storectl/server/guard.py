@@ -50,7 +50,7 @@ def admit(
     """
     if endpoint.needs is None:
         return None
-    if endpoint.needs == "own":
+    if endpoint.needs in ("list", "create", "self", "account"):
         if user is None:
             raise _no_token()
         return None
