@@ -23,7 +23,7 @@ def served(folder: Path, **settings: object) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def main(folder: str, *words: str) -> None:

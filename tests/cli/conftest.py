@@ -66,7 +66,7 @@ class Cli:
         """Run to the end with stdin as given. env: more variables; an empty one is unset."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
         process = self.start(*args, env=env, **{"stdin": subprocess.PIPE} | how)
-        out, err = process.communicate(given, timeout=30)
+        out, err = process.communicate(given, timeout=120)
         return Done(process.returncode, (out or b"").decode(), (err or b"").decode())
 
     def on_terminal(
@@ -89,7 +89,7 @@ class Cli:
         )
         os.close(theirs)
         shown = b""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             ready, _, _ = select.select([ours], [], [], 0.1)
             if ready:
@@ -100,7 +100,7 @@ class Cli:
             if typed and shown.endswith((b": ", b"] ")):
                 os.write(ours, typed.encode())
                 typed = ""
-        code = process.wait(5)
+        code = process.wait(60)
         os.close(ours)
         return Done(code, shown.decode().replace("\r\n", "\n"), "")
 
@@ -157,4 +157,4 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield Served(ready["url"], token, mine.store)
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)

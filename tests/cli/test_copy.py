@@ -41,7 +41,7 @@ def push(cli: Cli, ref: str, items: list[bytes]) -> None:
 
 def bytes_of(cli: Cli, *args: str) -> bytes:
     process = cli.start(*args)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return bytes(out)
 

@@ -97,7 +97,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(cli: Cli) -> None:
     process.stdout.close()
 
     assert process.stderr.read() == b""
-    assert process.wait(10) == 141
+    assert process.wait(60) == 141
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -140,7 +140,7 @@ def test_an_interrupted_push_says_what_was_done(cli: Cli, sent: signal.Signals, 
 
     process.send_signal(sent)
 
-    assert process.wait(10) == code
+    assert process.wait(60) == code
     told = process.stderr.read().decode()
     assert "Traceback" not in told
     assert " items before that" in told
@@ -153,7 +153,7 @@ def test_a_command_that_takes_no_input_does_not_wait_for_it(cli: Cli, args: list
     reading, writing = os.pipe()  # open and silent
     try:
         process = cli.start(*args, stdin=reading)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         os.close(reading)
         os.close(writing)

@@ -247,7 +247,7 @@ def test_an_open_and_silent_stdin_is_left_alone(cli: Cli, file: Path, name: str)
     reading, writing = os.pipe()
     try:
         process = cli.start(*words(name, file), stdin=reading)
-        process.communicate(timeout=15)
+        process.communicate(timeout=60)
     finally:
         os.close(reading)
         os.close(writing)
@@ -272,7 +272,7 @@ def test_a_closed_stdout_is_told(cli: Cli, file: Path, name: str) -> None:
         env=cli.env,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
 
     assert done.returncode in (12, 141), done.stderr
@@ -290,7 +290,7 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(cli: Cli, tmp_path: P
     process.stdout.close()
     talk = process.stderr.read()
     process.stderr.close()
-    code = process.wait(10)
+    code = process.wait(60)
 
     assert first.startswith(b'{"n":0,')
     assert (code, talk) == (141, b"")

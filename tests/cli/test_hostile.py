@@ -15,6 +15,8 @@ from threading import Thread
 
 import pytest
 
+from tests.faults import Proxy
+
 from .conftest import Cli, Done, Served
 
 Here = Callable[..., Done]
@@ -237,15 +239,20 @@ def test_output_onto_a_folder_is_refused(here: Here, numbers: str, verb: str) ->
     assert not list(Path.cwd().parent.glob(".*.tmp"))
 
 
-def test_a_terminal_that_closes_leaves_no_half_file(cli: Cli) -> None:
-    lines = "".join(f'{{"n":{at},"text":"{"x" * 200}"}}\n' for at in range(60_000))
-    assert cli("dataset", "push", "many", "--create", stdin=lines).code == 0
+def test_a_terminal_that_closes_leaves_no_half_file(cli: Cli, served: Served) -> None:
+    """It closes while the answer with the items has stopped inside."""
+    cli.env |= {"STORECTL_TOKEN": served.token, "STORECTL_STORE": ""}
+    at = ("--server", served.url)
+    lines = "".join(f'{{"n":{at},"text":"{"x" * 200}"}}\n' for at in range(5_000))
+    assert cli("dataset", "push", "to-close", "--create", *at, stdin=lines).code == 0
 
-    process = cli.start("dataset", "items", "many", "-o", "out.xlsx")
-    while not list(cli.folder.glob(".out.xlsx.*.tmp")) and process.poll() is None:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGHUP)
-    process.communicate(timeout=10)
+    with Proxy(served.url, lambda asked: "stall" if "/items" in asked.target else None) as proxy:
+        process = cli.start("dataset", "items", "to-close", "-o", "out.xlsx", "--server", proxy.url)
+        assert proxy.held.wait(60)
+        while not list(cli.folder.glob(".out.xlsx.*.tmp")) and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=60)
 
     assert process.returncode == 143
     assert not list(cli.folder.glob("*out.xlsx*"))

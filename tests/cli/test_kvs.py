@@ -71,14 +71,14 @@ def test_every_byte_arrives_however_it_comes(cli: Cli, size: int, way: str) -> N
         os.mkfifo(cli.folder / "fifo")
         writer = subprocess.Popen(["cp", str(file), str(cli.folder / "fifo")])
         done = cli(*command, "fifo")
-        writer.wait(10)
+        writer.wait(60)
 
     assert (done.code, done.out) == (0, "key\n")
     assert hashlib.sha256(stored(cli.folder, "key")[0]).digest() == hashlib.sha256(body).digest()
 
 
 def _ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -89,7 +89,7 @@ def test_a_slow_pipe_is_read_to_its_end(cli: Cli) -> None:
     process = cli.start("kvs", "set", "box", "key", "--create", stdin=producer.stdout)
 
     assert _ended(process)[0] == 0
-    producer.wait(10)
+    producer.wait(60)
     assert stored(cli.folder, "key")[0] == b"0\n1\n2\n3\n4\n"
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_not_stored_as_a_value(cli: Cli, way: str) -> None:
     elif way == "closed pipe":
         producer = subprocess.Popen(["true"], stdout=subprocess.PIPE)
         done = Done(*_ended(cli.start(*command, stdin=producer.stdout)))
-        producer.wait(10)
+        producer.wait(60)
     else:
         done = cli(*command, stdin=b"")
 
@@ -135,7 +135,7 @@ def test_a_server_gets_every_byte_too(served: Served, cli: Cli) -> None:
 
     done = cli("kvs", "set", "remote-box", "key", "--create", stdin=body, env=env)
     process = cli.start("kvs", "get", "remote-box", "key", env=env)
-    got, _ = process.communicate(timeout=30)
+    got, _ = process.communicate(timeout=60)
 
     assert (done.code, done.out) == (0, "key\n")
     assert got == body
@@ -253,7 +253,7 @@ def test_a_pipe_gets_the_exact_bytes_unpacked(cli: Cli, encoding: str | None) ->
 
     process = cli.start("kvs", "get", "box", "key")
 
-    assert process.communicate(timeout=30)[0] == EVERY_BYTE
+    assert process.communicate(timeout=60)[0] == EVERY_BYTE
 
 
 def test_raw_bytes_are_those_that_are_stored(cli: Cli) -> None:
@@ -262,7 +262,7 @@ def test_raw_bytes_are_those_that_are_stored(cli: Cli) -> None:
 
     process = cli.start("kvs", "get", "box", "key", "--raw")
 
-    assert process.communicate(timeout=30)[0] == packed
+    assert process.communicate(timeout=60)[0] == packed
 
 
 def test_what_is_not_packed_as_it_says_can_still_be_had(cli: Cli) -> None:
@@ -345,7 +345,7 @@ def test_a_reader_that_has_enough_is_no_failure(cli: Cli) -> None:
     assert process.stdout.read(5) == b"line\n"
     process.stdout.close()
 
-    assert process.wait(10) == 141
+    assert process.wait(60) == 141
     assert process.stderr.read() == b""
 
 

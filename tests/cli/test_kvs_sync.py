@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
+
+from tests.faults import Asked, Proxy
 
 from .conftest import Cli, Done, Served
 
@@ -359,27 +361,37 @@ def test_wishes_that_make_no_sense(here: Here, site: Path, words: list[str]) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_pull_leaves_nothing_half_done(
-    cli: Cli, sign: signal.Signals, code: int
+    cli: Cli, served: Served, sign: signal.Signals, code: int
 ) -> None:
+    """Interrupted while nobody answers for its twentieth record."""
+    cli.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
+    at = ("--server", served.url)
+    records = count(1)
+
+    def plan(asked: Asked) -> str | None:
+        return "hold" if "/records/" in asked.target and next(records) == 20 else None
+
     folder = cli.folder / "in"
     folder.mkdir()
-    for at in range(1500):
-        (folder / f"r{at}").write_bytes(bytes(5000))
-    cli("kvs", "push", "in", "files", "--create")
-    process = cli.start("kvs", "pull", "files", "out")
-    while not (cli.folder / "out/.storectl.log").exists():
-        time.sleep(0.001)
-
-    process.send_signal(sign)
-    process.communicate(timeout=20)
+    for number in range(100):
+        (folder / f"r{number}").write_bytes(bytes(5000))
+    cli("kvs", "push", "in", f"to-{sign.name}", "--create", *at)
+    with Proxy(served.url, plan) as proxy:
+        process = cli.start(
+            "kvs", "pull", f"to-{sign.name}", "out", "-j", "1", "--server", proxy.url
+        )
+        assert proxy.held.wait(60)
+        process.send_signal(sign)
+        proxy.released.set()  # at most two more are on their way by now
+        process.communicate(timeout=60)
     left = {file.name for file in (cli.folder / "out").iterdir() if file.name[0] == "."}
-    again = cli("kvs", "pull", "files", "out")
+    again = cli("kvs", "pull", f"to-{sign.name}", "out", *at)
 
     assert process.returncode == code
     assert left == {".storectl.json"}
     assert again.code == 0
-    assert 0 < len(again.lines()) < 1500
-    assert len(files(cli.folder / "out")) == 1500
+    assert 0 < len(again.lines()) < 100
+    assert len(files(cli.folder / "out")) == 100
 
 
 def test_over_http_it_is_the_same(here: Here, served: Served) -> None:

@@ -7,9 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 
 import pytest
+
+from tests.faults import Asked, Proxy
 
 from .conftest import Cli, Done, Served
 
@@ -241,24 +244,33 @@ def test_a_pull_goes_on_where_it_broke_off(
     assert ", 5,000 of them earlier" in done.err
 
 
-def test_a_push_that_is_terminated_says_how_to_go_on(cli: Cli, tmp_path: Path) -> None:
-    many = tmp_path / "many.jsonl"
-    many.write_text('{"text":"' + "x" * 1000 + '"}\n')
-    with many.open("a") as file:
-        file.writelines(['{"text":"' + "x" * 1000 + '"}\n'] * 60_000)
-    cli("dataset", "create", "many")
-    process = cli.start("dataset", "push", "many", "many.jsonl")
-    state = tmp_path / ".local/state/storectl"
-    while not list(state.glob("*.json")) and process.poll() is None:
-        pass
+def test_a_push_that_is_terminated_says_how_to_go_on(
+    cli: Cli, served: Served, tmp_path: Path
+) -> None:
+    """Terminated while nobody answers its second batch."""
+    (tmp_path / "many.jsonl").write_text(('{"text":"' + "x" * 1000 + '"}\n') * 20_000)
+    cli.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
+    cli("dataset", "create", "to-terminate", "--server", served.url)
+    push = ("dataset", "push", "to-terminate", "many.jsonl", "--server")
+    batches = count(1)
 
-    process.terminate()
-    _, err = process.communicate(timeout=20)
+    def plan(asked: Asked) -> str | None:
+        return "hold" if "/items" in asked.target and next(batches) == 2 else None
+
+    with Proxy(served.url, plan) as proxy:
+        process = cli.start(*push, proxy.url)
+        assert proxy.held.wait(60)
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+        again = cli(*push, proxy.url)
 
     assert process.returncode == 143, err
-    assert b"  resume: storectl dataset push many many.jsonl\n" in err
-    assert cli("dataset", "push", "many", "many.jsonl").code == 0
-    assert json.loads(cli("dataset", "info", "many", "--json").out)["itemCount"] == 60_001
+    assert f"  resume: storectl dataset push to-terminate many.jsonl --server {proxy.url}\n" in (
+        err.decode()
+    )
+    assert again.code == 0, again.err
+    found = cli("dataset", "info", "to-terminate", "--json", "--server", served.url)
+    assert found.json()["itemCount"] == 20_000
 
 
 def test_empty_items_in_the_middle_are_neither_lost_nor_doubled_by_a_server(

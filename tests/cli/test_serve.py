@@ -30,7 +30,7 @@ def test_one_line_of_json_says_that_it_is_ready_and_a_signal_ends_it(
     ready = json.loads(line)
     here = cli("whoami", "--server", ready["url"])
     process.send_signal(sent)
-    _, told = process.communicate(timeout=15)
+    _, told = process.communicate(timeout=60)
 
     assert ready["store"] == str(cli.store)
     assert here.code == 4
@@ -47,7 +47,7 @@ def test_under_nohup_it_outlives_its_terminal(cli: Cli) -> None:
     process.send_signal(signal.SIGHUP)
     here = cli("whoami", "--server", url, "--retries", "0")
     process.terminate()
-    process.communicate(timeout=15)
+    process.communicate(timeout=60)
 
     assert here.code == 4  # it answers: no token
 
@@ -62,10 +62,10 @@ def test_a_signal_while_it_starts_is_not_lost(cli: Cli) -> None:
         time.sleep(wait)
         begin = time.monotonic()
         process.terminate()
-        process.communicate(timeout=15)
+        process.communicate(timeout=60)
         took.append(time.monotonic() - begin)
 
-    assert sorted(took)[1] < 5  # the median, since one in a hundred waits for its timeout
+    assert sorted(took)[1] < 10  # the median, since one in a hundred waits for its timeout: 10 s
 
 
 def test_a_server_whose_worker_is_killed_says_so(cli: Cli) -> None:
@@ -73,7 +73,7 @@ def test_a_server_whose_worker_is_killed_says_so(cli: Cli) -> None:
     process.stdout.readline()
 
     os.kill(_children(process.pid)[0], signal.SIGKILL)
-    _, told = process.communicate(timeout=15)
+    _, told = process.communicate(timeout=60)
 
     assert process.returncode == 1
     assert told == b"error: The process that serves has ended: killed, or out of memory\n"
@@ -87,7 +87,7 @@ def test_of_two_that_start_at_once_on_one_port_one_serves(cli: Cli) -> None:
     lines = [process.stdout.readline() for process in both]
     for process in both:
         process.terminate()
-    codes = [process.wait(15) for process in both]
+    codes = [process.wait(60) for process in both]
 
     assert sorted(codes) == [0, 12]
     assert sorted(map(bool, lines)) == [False, True]
@@ -105,10 +105,10 @@ def test_silent_connections_keep_nobody_out(cli: Cli) -> None:
     for connection in silent:
         connection.close()
     process.terminate()
-    process.communicate(timeout=15)
+    process.communicate(timeout=60)
 
     assert done.code == 4  # an answer: no token
-    assert took < 5
+    assert took < 10  # when the server closes those that stay silent
 
 
 def test_a_silent_connection_is_closed_by_the_server(cli: Cli) -> None:
@@ -116,10 +116,10 @@ def test_a_silent_connection_is_closed_by_the_server(cli: Cli) -> None:
     url = json.loads(process.stdout.readline())["url"]
     place = ("127.0.0.1", int(url.rpartition(":")[2]))
 
-    with socket.create_connection(place, timeout=15) as silent:
+    with socket.create_connection(place, timeout=60) as silent:
         left = silent.recv(100)
     process.terminate()
-    process.communicate(timeout=15)
+    process.communicate(timeout=60)
 
     assert left == b"" or b" 408 " in left
 
@@ -138,7 +138,7 @@ def test_it_serves_from_a_working_folder_that_is_gone(cli: Cli) -> None:
     assert process.stdout is not None
     line = process.stdout.readline()
     process.terminate()
-    process.communicate(timeout=15)
+    process.communicate(timeout=60)
 
     assert json.loads(line)["store"] == str(cli.store)
 
@@ -157,7 +157,7 @@ def test_on_a_terminal_it_says_how_to_get_a_token(cli: Cli) -> None:
     while b"Ctrl-C" not in shown:
         shown += os.read(ours, 4096)
     process.send_signal(signal.SIGINT)
-    process.wait(15)
+    process.wait(60)
     os.close(ours)
 
     assert b"Serving " in shown

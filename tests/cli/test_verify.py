@@ -71,7 +71,7 @@ def test_what_is_appended_comes_at_once(cli: Cli, tmp_path: Path) -> None:
     first = process.stdout.readline()
     still_on = process.poll() is None
     cli("dataset", "push", "live", stdin='{"n":2}\n')
-    rest, _ = process.communicate(timeout=20)
+    rest, _ = process.communicate(timeout=60)
 
     assert (first, still_on, rest) == (b'{"n":1}\n', True, b'{"n":2}\n')
     assert process.returncode == 0

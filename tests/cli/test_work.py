@@ -44,6 +44,12 @@ def states(cli: Cli, queue: str) -> Counter[str]:
     return Counter(one["state"] for one in listed)
 
 
+def lock_end(cli: Cli, queue: str) -> str:
+    """When the lock of the only request of a queue is over."""
+    [one] = cli("queue", "requests", queue, "--json").json()["items"]
+    return str(one["lockExpiresAt"])
+
+
 def collected(cli: Cli, dataset: str) -> list[str]:
     return [json.loads(line)["url"] for line in cli("dataset", "items", dataset).lines()]
 
@@ -54,7 +60,7 @@ def ran(cli: Cli) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def until(true: Callable[[], Any], secs: float = 15) -> None:
+def until(true: Callable[[], Any], secs: float = 60) -> None:
     end = time.monotonic() + secs
     while not true():
         assert time.monotonic() < end, "it did not come"
@@ -298,7 +304,7 @@ def test_forever_waits_for_new_requests(cli: Cli, crawl_forever: Any) -> None:
     until(lambda: len(ran(cli)) == 13)
 
     crawl_forever.send_signal(signal.SIGTERM)
-    out, err = crawl_forever.communicate(timeout=15)
+    out, err = crawl_forever.communicate(timeout=60)
 
     assert crawl_forever.returncode == 143
     assert len(out.splitlines()) == 13
@@ -366,13 +372,15 @@ def test_what_is_retried_on_purpose_is_collected_again(cli: Cli) -> None:
 
 def test_locks_are_held_for_as_long_as_a_child_runs(cli: Cli) -> None:
     add_raw(cli, "crawl", url=URLS[0])
-    process = cli.start("queue", "work", "crawl", "--lock-secs", "2", "--", "sleep", "4")
+    waiting = ["sh", "-c", "until test -e go; do sleep 0.1; done"]
+    process = cli.start("queue", "work", "crawl", "--lock-secs", "8", "--", *waiting)
     until(lambda: states(cli, "crawl") == {"locked": 1})
 
-    end = time.monotonic() + 3.2
-    while time.monotonic() < end:
+    first = lock_end(cli, "crawl")
+    while lock_end(cli, "crawl") == first:
         assert cli("queue", "lock", "crawl", "-q").out == ""
-    out, _ = process.communicate(timeout=10)
+    (cli.folder / "go").touch()
+    out, _ = process.communicate(timeout=60)
 
     assert json.loads(out)["outcome"] == "handled"
 
@@ -381,13 +389,13 @@ def test_a_lock_that_is_lost_ends_its_child_and_writes_nothing(cli: Cli) -> None
     add_raw(cli, "crawl", url=URLS[0])
     process = cli.start(
         "queue", "work", "crawl", "--lock-secs", "2", "--client-key", "me",
-        "--collect", "pages", "--create", "--", "sh", "-c", "echo '{}'; sleep 30",
+        "--collect", "pages", "--create", "--", "sh", "-c", "echo '{}'; sleep 600",
     )  # fmt: skip
     until(lambda: states(cli, "crawl") == {"locked": 1})
 
     cli("queue", "unlock", "crawl", "--client-key", "me")
     taken = cli("queue", "lock", "crawl", "--secs", "600", "-q")
-    out, _ = process.communicate(timeout=15)
+    out, _ = process.communicate(timeout=60)
 
     assert len(taken.lines()) == 1
     assert json.loads(out)["outcome"] == "lost"
@@ -399,16 +407,14 @@ def test_a_lock_that_is_lost_ends_its_child_and_writes_nothing(cli: Cli) -> None
 def test_a_signal_ends_the_children_and_gives_the_locks_back(
     anywhere: Cli, crawl: str, how: signal.Signals, code: int
 ) -> None:
-    slow = ["sh", "-c", "echo $$ >> ran.txt; sleep 60 & wait"]
+    slow = ["sh", "-c", "echo $$ >> ran.txt; sleep 600 & wait"]
     process = anywhere.start("queue", "work", crawl, "-j", "3", "--", *slow)
     until(lambda: len(ran(anywhere)) == 3)
 
-    begin = time.monotonic()
     process.send_signal(how)
-    out, err = process.communicate(timeout=15)
+    out, err = process.communicate(timeout=60)
 
     assert process.returncode == code
-    assert time.monotonic() - begin < 4
     assert {json.loads(line)["outcome"] for line in out.splitlines()} == {"released"}
     assert b"Traceback" not in err
     assert states(anywhere, crawl) == {"pending": 12}
@@ -423,7 +429,7 @@ def test_a_child_that_does_not_listen_is_killed(cli: Cli) -> None:
     until(lambda: len(ran(cli)) == 1)
 
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
     assert process.returncode == 143
     assert states(cli, "crawl") == {"pending": 1}
@@ -433,11 +439,9 @@ def test_a_child_that_does_not_listen_is_killed(cli: Cli) -> None:
 def test_what_a_child_left_running_does_not_hold_it_up(cli: Cli) -> None:
     add_raw(cli, "crawl", url=URLS[0])
 
-    begin = time.monotonic()
-    done = cli("queue", "work", "crawl", "--", "sh", "-c", "sleep 20 & exit 0")
+    done = cli("queue", "work", "crawl", "--", "sh", "-c", "sleep 600 & exit 0")
 
-    assert done.code == 0
-    assert time.monotonic() - begin < 10
+    assert done.code == 0  # at all: longer than that no test waits
 
 
 @pytest.mark.slow
@@ -496,8 +500,12 @@ def test_two_runs_on_one_queue_never_hold_a_request_twice(anywhere: Cli) -> None
     name = f"two-{os.urandom(4).hex()}"
     urls = "\n".join(f"https://example.com/{n}" for n in range(200))
     anywhere("queue", "add", name, "-i", "-", "--create", stdin=urls)
-    # A folder of this name can be made once: whoever comes second would see it.
-    once = 'mkdir "$1" 2>/dev/null || echo "$1" >> ran.txt; sleep 0.01; rmdir "$1"'
+    # Nobody begins before both have. A folder of a name can be made once: whoever comes
+    # second would see it.
+    once = (
+        'touch "run-$PPID"; until test "$(ls -d run-* | wc -l)" = 2; do sleep 0.02; done; '
+        'mkdir "$1" 2>/dev/null || echo "$1" >> ran.txt; sleep 0.01; rmdir "$1"'
+    )
     work = ("queue", "work", name, "-j", "4", "--", "sh", "-c", once, "sh", "{id}")
 
     runs = [anywhere.start(*work) for _ in range(2)]

@@ -62,5 +62,5 @@ def serve(folder: Path, *options: str, port: int = 0) -> Iterator[Server]:
         yield Server(json.loads(line)["url"], folder, log, process)
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
         process.stdout.close()

@@ -239,7 +239,6 @@ def test_only_the_holder_prolongs_and_gives_back(client: Client) -> None:
 def test_a_lock_ends_with_its_time_with_an_update_and_when_handled(client: Client) -> None:
     one, two = client("one"), client("two")
     ids = [one.add_request(_request(path)).request_id for path in "abc"]
-    one.list_and_lock_head(lock_duration=timedelta(seconds=1), limit=1)
     one.list_and_lock_head(lock_duration=MINUTE)
 
     assert two.list_head().items == []
@@ -248,6 +247,7 @@ def test_a_lock_ends_with_its_time_with_an_update_and_when_handled(client: Clien
     one.update_request(request)
     _handled(one, ids[2])
     assert _paths(two.list_head()) == ["b"]
+    one.prolong_request_lock(ids[0], lock_duration=timedelta(seconds=1))
     time.sleep(1.05)
 
     assert sorted(_paths(two.list_and_lock_head(lock_duration=MINUTE))) == ["a", "b"]

@@ -41,7 +41,7 @@ class Writer(threading.Thread):
                 time.sleep(0.005)
                 continue
             try:
-                self._write(HTTPConnection("127.0.0.1", self.port, timeout=10))
+                self._write(HTTPConnection("127.0.0.1", self.port, timeout=60))
             except (OSError, HTTPException):
                 self.port = None  # killed; until the next round
 
@@ -91,6 +91,12 @@ def _until(true: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def _each_wrote_more(writers: list[Writer]) -> Callable[[], bool]:
+    """Asks whether each of them got something acknowledged since now."""
+    before = [len(writer.put) for writer in writers]
+    return lambda: all(len(w.put) > count for w, count in zip(writers, before, strict=True))
+
+
 def test_no_acknowledged_write_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     writers: list[Writer] = []
@@ -107,7 +113,8 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed(tmp_path: Path)
                     writer.start()
             for writer in writers:
                 writer.port = int(server.address.rpartition(":")[2])
-            time.sleep(random.uniform(0.3, 0.6))
+            assert _until(_each_wrote_more(writers), 60)
+            time.sleep(random.uniform(0, 0.3))
             if round % 2:  # at once; else the child, when it sees that its parent is gone
                 for child in _children(server.process.pid):
                     os.kill(child, signal.SIGKILL)
@@ -115,7 +122,7 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed(tmp_path: Path)
             server.process.wait()
     for writer in writers:
         writer.over = True
-        writer.join(15)
+        writer.join(60)
 
     with serve(folder, "--rate-limit", "off") as server:
         url = f"{server.address}/v2/datasets/{dataset}/items"
@@ -123,7 +130,7 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed(tmp_path: Path)
         listed = json.loads(_get(f"{server.address}/v2/datasets/{dataset}", token))["data"]
         records = f"{server.address}/v2/key-value-stores/{store}/records"
         for writer in writers:
-            assert len(writer.pushed) > ROUNDS
+            assert len(writer.pushed) >= ROUNDS
             for batch in writer.put:
                 found = _get(f"{records}/{writer.number}-{batch}", token)
                 assert found.decode() == str(batch) * 20_000
@@ -155,9 +162,9 @@ def test_the_serving_process_ends_with_its_parent(
     assert children
 
     server.process.send_signal(how)
-    server.process.wait(10)
+    server.process.wait(60)
 
-    assert _until(lambda: not any(map(_is_alive, children)), 5)
+    assert _until(lambda: not any(map(_is_alive, children)), 60)
     port = int(server.address.rpartition(":")[2])
     with serve(tmp_path / "store", port=port) as again:
         assert again.address == server.address

@@ -339,7 +339,7 @@ def test_a_killed_upload_changes_nothing_and_leaves_what_is_listed(
         if int(line) >= at:
             process.send_signal(signal.SIGKILL)
             break
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
     assert value(kvs, "one") == b"before"

@@ -103,7 +103,7 @@ def shell(
         yield remote
     finally:
         server.terminate()
-        server.communicate(timeout=15)
+        server.communicate(timeout=60)
         log.close()
 
 

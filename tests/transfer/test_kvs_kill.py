@@ -77,7 +77,7 @@ def place(
         home / "store", env | {"STORECTL_SERVER": url, "STORECTL_TOKEN": made.stdout.strip()}
     )
     server.terminate()
-    server.communicate(timeout=10)
+    server.communicate(timeout=60)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def killed(place: Place, folder: Path, *words: str) -> bool:
         time.sleep(0.001)
     time.sleep(random.uniform(0, WINDOW_SECS))
     process.send_signal(signal.SIGKILL)
-    return process.wait(10) == -signal.SIGKILL
+    return process.wait(60) == -signal.SIGKILL
 
 
 def filled(place: Place, id: str, records: Bodies) -> None:
