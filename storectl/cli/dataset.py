@@ -272,3 +272,7 @@ def _get_or_create(datasets: Datasets, ref: str) -> str:
 
 app.later("pull:add_pull", "pull", aliases={"export": "pull"})
 app.later("verify:add_verify", "tail", "verify")
+app.later("stats:add_stats", "stats")
+app.later("diff:add_diff", "diff")
+app.later("dedupe:add_dedupe", "dedupe")
+app.later("sql:add_sql", "sql")

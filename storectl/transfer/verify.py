@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from itertools import chain, zip_longest
-from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from storectl.transfer.dataset import Source
 from storectl.transfer.events import Refused
 from storectl.transfer.push import batches
+from storectl.transfer.values import same
 from storectl.transfer.windows import Rows, whole_lines
-
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class Verdict(Struct, rename="camel", kw_only=True):
@@ -50,7 +46,7 @@ def verify(rows: Rows, source: Source, *, size: int) -> Verdict:
     ):
         found.dataset_items += kept is not None
         found.file_items += given is not None
-        if kept is None or given is None or _same(kept, given[0]):
+        if kept is None or given is None or same(kept, given[0]):
             continue
         found.different += 1
         if found.first is None:
@@ -69,18 +65,3 @@ def _of_file(source: Source, bad: list[Refused]) -> Iterator[tuple[bytes, int]]:
     for batch in batches(source, bad):
         if batch is not None:
             yield from zip(batch.items.lines[:-1].split(b"\n"), batch.lines, strict=True)
-
-
-def _same(one: bytes, other: bytes) -> bool:
-    return one == other or _equal(_decode(one), _decode(other))
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Equality of JSON values; true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    return bool(one == other)
