@@ -68,7 +68,7 @@ class Items(Struct):
         ends = array("I", accumulate(map((1).__add__, map(len, lines))))
         if body is None:
             body = b"\n".join([*lines, b""])
-        return cls(body, ends, _count_clean(body, lines))
+        return cls(body, ends, count_clean(body, lines))
 
     @classmethod
     def from_json(cls, body: bytes) -> Items:
@@ -103,7 +103,7 @@ class Items(Struct):
         ends = array("I", map((-first).__add__, self.ends[start:stop]))
         lines = self.lines[first:last]
         all_clean = self.clean == len(self)
-        return Items(lines, ends, len(ends) if all_clean else _count_clean(lines, None))
+        return Items(lines, ends, len(ends) if all_clean else count_clean(lines, None))
 
     def split(self, max_bytes: int) -> Iterator[Items]:
         """Cut into parts of at most max_bytes each, or of one item."""
@@ -235,7 +235,8 @@ def _object(line: bytes, at: int) -> bytes:
     )
 
 
-def _count_clean(body: bytes, lines: list[bytes] | None) -> int:
+def count_clean(body: bytes, lines: list[bytes] | None) -> int:
+    """How many of the lines are left when hidden fields and then empty items are dropped."""
     hidden = (b"#" in body and b'"#' in body) or (b"\\" in body and b"\\u0023" in body)
     if lines is None:
         lines = body.split(b"\n")[:-1]

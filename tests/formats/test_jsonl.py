@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from storectl.errors import InvalidInput, TooLarge
 from storectl.formats import read
 from storectl.formats.batch import LIMIT_BYTES
+from storectl.model.items import Items
 from tests.formats.writing import FEW, ITEMS, Item, lines, written
 
 SIZES = st.integers(1, 200)
@@ -235,3 +236,27 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
 
     assert taken("jsonl", body + b"\n{}\n")[0] == mended + b"{}\n"
     assert taken("json", b"[" + body + b"]")[0] == mended
+
+
+@FEW
+@given(items=ITEMS, ascii=st.booleans(), cut=st.integers(1, 200))
+def test_lines_that_are_looked_at_together_are_counted_as_one_by_one(
+    items: list[Item], ascii: bool, cut: int
+) -> None:
+    body = lines(items, ascii=ascii)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("storectl.formats.jsonl._CUT_BYTES", cut)
+        found = [batch.items for batch in read("jsonl", io.BytesIO(body))]
+
+    assert found == ([Items.from_lines(body.splitlines())] if items else [])
+
+
+@pytest.mark.parametrize("line", ['{"a":1} {"b":2}', '{"a":[', "1]}", '{"a":1e999}', '{"a":"\n"}'])
+def test_one_bad_line_among_good_ones_is_the_only_one_refused(line: str) -> None:
+    good = [b'{"n":1}'] * 3
+
+    kept, refused = bad("jsonl", b"\n".join([*good, line.encode(), *good, b""]))
+
+    assert kept.splitlines() == good * 2
+    assert {number for number, _ in refused} == set(range(4, 5 + line.count("\n")))
