@@ -8,18 +8,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import msgspec
 
 from storectl import __version__, errors
+from storectl.client.answer import Answer, Whole
+from storectl.client.fast import CONNECTIONS, Fast
 from storectl.client.pace import Bucket, Pace
 from storectl.errors import Network, RateLimited, StorectlError
 from storectl.model import token as tokens
 from storectl.model.endpoint import Endpoint
 
 Shape = TypeVar("Shape")
+Call = tuple[str, str, Mapping[str, str], Any]
+"""Method, address, headers and body of a call."""
 
 FIRST_WAIT_SECS = 0.5
 LONGEST_WAIT_SECS = 30.0
@@ -68,11 +72,15 @@ class Http:
         headers = {"User-Agent": f"storectl/{__version__}", "Accept": "*/*"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-        # Reading the list of authorities takes 20 ms: not for plain http.
-        if transport is None and _is_here(self.server):  # never through HTTP_PROXY
-            transport = httpx.HTTPTransport(verify=self._secure, limits=limits)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS)
         self._timeout_secs = timeout_secs
+        is_here = _is_here(self.server)
+        self._fast = None
+        if transport is None:
+            self._fast = Fast(self.server, headers, timeout_secs, direct=is_here)
+        # Reading the list of authorities takes 20 ms: not for plain http.
+        if transport is None and is_here:  # never through HTTP_PROXY
+            transport = httpx.HTTPTransport(verify=self._secure, limits=limits)
         self._client = httpx.Client(
             headers=headers,
             timeout=httpx.Timeout(timeout_secs, connect=min(timeout_secs, 20.0)),
@@ -82,11 +90,19 @@ class Http:
         )
 
     def close(self) -> None:
+        if self._fast is not None:
+            self._fast.close()
         self._client.close()
 
     def data(self, endpoint: Endpoint, shape: type[Shape], **call: Any) -> Shape:
         """The `data` of a JSON answer. See `send` for the arguments."""
-        return self.decode(self.send(endpoint, **call).content, shape)
+        return self.decode(self.whole(endpoint, **call).content, shape)
+
+    def whole(self, endpoint: Endpoint, **call: Any) -> Whole:
+        """The answer with its body. See `send` for the arguments."""
+        answer = self.send(endpoint, **call)
+        assert isinstance(answer, Whole)
+        return answer
 
     def decode(self, content: bytes, shape: type[Shape]) -> Shape:
         """Take `{"data": …}` apart; a server is not trusted to send what it should."""
@@ -115,7 +131,7 @@ class Http:
         repeatable: bool | None = None,
         stream: bool = False,
         **parts: str,
-    ) -> httpx.Response:
+    ) -> Answer:
         """Send one call, again where that does no harm, and raise what went wrong.
 
         query: a Struct or a dict; absent, false and empty values are left out.
@@ -127,6 +143,9 @@ class Http:
         """
         method = endpoint.method
         address = self.server + endpoint.url(**parts)
+        params = to_params(query)
+        if params:
+            address += "?" + urlencode(params)
         sent = dict(headers or {})
         body: Any = content if json is None else msgspec.json.encode(json)
         if body is not None and not headers:
@@ -139,12 +158,9 @@ class Http:
         attempt = 0
         fresh = body() if callable(body) else body
         while True:
-            request = self._client.build_request(
-                method, address, params=to_params(query), content=fresh, headers=sent
-            )
             self._pace.wait(bucket)
-            failure, landed = self._attempt(request, stream, bucket)
-            if isinstance(failure, httpx.Response):
+            failure, landed = self._attempt((method, address, sent, fresh), stream, bucket)
+            if not isinstance(failure, StorectlError):
                 return failure
             if attempt >= self._retries or not _passing(failure):
                 raise failure
@@ -159,26 +175,36 @@ class Http:
             attempt += 1
 
     def _attempt(
-        self, request: httpx.Request, stream: bool, bucket: Bucket
-    ) -> tuple[httpx.Response | StorectlError, bool]:
+        self, call: Call, stream: bool, bucket: Bucket
+    ) -> tuple[Answer | StorectlError, bool]:
         """The answer, or the failure and whether the call may have taken effect."""
+        method, address, _, _ = call
         started = time.monotonic()
         try:
-            response = self._client.send(request, stream=True)
-            response = self._redirected(response)
-            if response.status_code >= 300 or not stream:
-                response = self._read(response)
+            answer = self._answer(*call)
+            if answer.status_code >= 300 or not stream:
+                answer = self._read(answer, has_body=method != "HEAD")
         except httpx.HTTPError as error:
-            self._log(f"{request.method} {request.url} {type(error).__name__}")
+            self._log(f"{method} {address} {type(error).__name__}")
             return self._no_answer(error), not isinstance(error, _NOT_SENT)
-        limit = response.headers.get("x-ratelimit-limit")
-        self._pace.answered(bucket, limit, refused=response.status_code == 429)
+        limit = answer.headers.get("x-ratelimit-limit")
+        self._pace.answered(bucket, limit, refused=answer.status_code == 429)
         took = (time.monotonic() - started) * 1000
-        self._log(f"{request.method} {request.url} {response.status_code} {took:.0f} ms")
-        if response.status_code < 300:
-            return response, True
-        failure = self._refused(response)
+        self._log(f"{method} {address} {answer.status_code} {took:.0f} ms")
+        if answer.status_code < 300:
+            return answer, True
+        assert isinstance(answer, Whole)
+        failure = self._refused(answer)
         return failure, not isinstance(failure, RateLimited)
+
+    def _answer(self, method: str, address: str, headers: Mapping[str, str], body: Any) -> Answer:
+        """The head of the answer, by the transport that the call is for."""
+        if self._fast is not None and self._fast.takes(body):
+            answer = self._fast.send(method, address, headers, body)
+            if answer is not None:
+                return answer
+        request = self._client.build_request(method, address, content=body, headers=headers)
+        return self._redirected(self._client.send(request, stream=True))
 
     def _redirected(self, response: httpx.Response) -> httpx.Response:
         """Follow a GET within the origin, or from https to https without the token."""
@@ -201,43 +227,39 @@ class Http:
             f"{self.host} redirects without end, last to {target}", http=response.status_code
         )
 
-    def _read(self, response: httpx.Response) -> httpx.Response:
+    def _read(self, answer: Answer, *, has_body: bool) -> Whole:
         """The answer with its body, if that has a size and a speed that an answer may have.
 
         Counted unpacked: a server may send gigabytes, or a byte now and then for ever.
+        has_body: False for the answer to a HEAD, which tells of a body that does not come.
         """
-        if response.request.method == "HEAD":  # its head tells of a body that does not come
-            response.read()
-            return response
-        most = MOST_BYTES if response.status_code < 300 else MOST_ERROR_BYTES
+        most = MOST_BYTES if answer.status_code < 300 else MOST_ERROR_BYTES
         begin = time.monotonic()
         blocks: list[bytes] = []
         size = 0
-        for block in response.iter_bytes():
-            blocks.append(block)
-            size += len(block)
-            secs = time.monotonic() - begin
-            if size > most:
-                response.close()
-                if response.status_code < 300:
-                    raise self.strange(f"it is over {most:,} bytes")
-                break  # the status tells enough
-            if secs > self._timeout_secs and size < secs * SLOWEST_BYTES_A_SEC:
-                response.close()
-                raise httpx.ReadTimeout("the body comes too slowly", request=response.request)
-        # It holds the response, which holds the request and its body: who sends megabytes
-        # again and again would keep them all until garbage is searched for.
-        response.stream = httpx.ByteStream(b"")
-        headers = [pair for pair in response.headers.multi_items() if pair[0] != "content-encoding"]
-        return httpx.Response(
-            response.status_code,
-            headers=headers,
-            content=b"".join(blocks),
-            request=response.request,
-            extensions=response.extensions,
-        )
+        try:
+            if not has_body and isinstance(answer, httpx.Response):
+                answer.read()  # so that the connection is kept
+            for block in answer.iter_bytes() if has_body else ():
+                blocks.append(block)
+                size += len(block)
+                secs = time.monotonic() - begin
+                if size > most:
+                    if answer.status_code < 300:
+                        raise self.strange(f"it is over {most:,} bytes")
+                    break  # the status tells enough
+                if secs > self._timeout_secs and size < secs * SLOWEST_BYTES_A_SEC:
+                    raise httpx.ReadTimeout("the body comes too slowly")
+        finally:
+            answer.close()
+            # It holds the response, which holds the request and its body: who sends megabytes
+            # again and again would keep them all until garbage is searched for.
+            if isinstance(answer, httpx.Response):
+                answer.stream = httpx.ByteStream(b"")
+        content = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        return Whole(answer.status_code, answer.reason_phrase, answer.headers, content)
 
-    def _refused(self, response: httpx.Response) -> StorectlError:
+    def _refused(self, response: Whole) -> StorectlError:
         """The failure that a status and an error body mean."""
         status = response.status_code
         message, kind, more = f"{self.host} answered {status} {response.reason_phrase}", None, None
@@ -331,7 +353,7 @@ def redacted(text: str) -> str:
     return _SECRETS.sub(lambda found: f"{found[1] or found[2]}…", text)
 
 
-def reading(response: httpx.Response, host: str, *, raw: bool = False) -> Iterator[bytes]:
+def reading(response: Answer, host: str, *, raw: bool = False) -> Iterator[bytes]:
     """The body of a streamed answer, closed at its end. A cut body is Network."""
     try:
         # A chunk size would halve the speed: httpx would copy into new buffers.

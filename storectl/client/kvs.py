@@ -10,6 +10,7 @@ from typing import IO
 import msgspec
 from msgspec import structs
 
+from storectl.client.fast import MOST_SENT_BYTES
 from storectl.client.http import reading
 from storectl.client.storage import Keeper, known_as
 from storectl.errors import NotFound
@@ -87,8 +88,9 @@ class KeyValueStores(Keeper[KeyValueStore]):
         key = rules.check_key(record.key)
         with spooled(record) as whole, known_as(self.noun, ref):
             headers["Content-Length"] = str(whole.size)
-            attempts = Attempts(whole)
-            self.http.send(kvs.PUT_RECORD, ref=ref, key=key, content=attempts, headers=headers)
+            is_small = (whole.size or 0) <= MOST_SENT_BYTES
+            body = b"".join(counted(whole)) if is_small else Attempts(whole)
+            self.http.send(kvs.PUT_RECORD, ref=ref, key=key, content=body, headers=headers)
 
     def remove(self, ref: str, key: str) -> None:
         try:

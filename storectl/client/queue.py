@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import httpx
 import msgspec
 from msgspec import Struct, structs
 
+from storectl.client.answer import Whole
 from storectl.client.http import to_params
 from storectl.client.storage import Keeper, known_as
 from storectl.errors import InvalidInput, NotFound, Unavailable
@@ -123,7 +123,7 @@ class Queues(Keeper[Queue]):
 
         def put(each: Sent) -> Added:
             with known_as(self.noun, ref):
-                answer = self.http.send(
+                answer = self.http.whole(
                     queue.UPDATE_REQUEST, ref=ref, id=each.id, query=query, content=each.body
                 )
             return _named(self.http.decode(answer.content, Added), each)
@@ -218,7 +218,7 @@ class Queues(Keeper[Queue]):
                 break
             if attempt:
                 self.http.wait(attempt - 1, Unavailable(f"{len(left)} requests were left"))
-            answer = self.http.send(
+            answer = self.http.whole(
                 queue.ADD_BATCH if len(left) > 1 else queue.ADD,
                 ref=ref,
                 query=query,
@@ -236,15 +236,13 @@ class Queues(Keeper[Queue]):
                     added[one.request_id] = _named(one, by_id[one.request_id])
         return added
 
-    def _of_request(
-        self, endpoint: Endpoint, ref: str, id: str, *, query: object = None
-    ) -> httpx.Response:
+    def _of_request(self, endpoint: Endpoint, ref: str, id: str, *, query: object = None) -> Whole:
         """Ask something of one request. A 404 does not say whether it or the queue is missing."""
         missing = no_request(ref, id)
         if not id.isalnum():
             raise missing
         try:
-            return self.http.send(endpoint, ref=ref, id=id, query=query)
+            return self.http.whole(endpoint, ref=ref, id=id, query=query)
         except NotFound as failure:
             if failure.type == "page-not-found":
                 raise

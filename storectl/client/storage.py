@@ -53,7 +53,7 @@ class Keeper(Generic[Kind]):
     def create(
         self, name: str | None = None, *, schema: dict[str, Any] | None = None
     ) -> tuple[Kind, bool]:
-        answer = self.http.send(
+        answer = self.http.whole(
             self.CREATE,
             query={"name": name},
             json={"schema": schema} if schema else {},

@@ -9,6 +9,7 @@ from storectl.client.http import Http
 from storectl.client.token import Tokens
 
 if TYPE_CHECKING:
+    from storectl.client.access import AccessRights
     from storectl.client.dataset import Datasets
     from storectl.client.kvs import KeyValueStores
     from storectl.client.queue import Queues
@@ -37,6 +38,12 @@ class ClientStore:
         from storectl.client.queue import Queues
 
         return Queues(self.http)
+
+    @cached_property
+    def access(self) -> AccessRights:
+        from storectl.client.access import AccessRights
+
+        return AccessRights(self.http)
 
     @cached_property
     def tokens(self) -> Tokens:

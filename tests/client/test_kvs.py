@@ -111,9 +111,18 @@ def test_a_body_that_is_used_up_is_not_sent_again(kvs: KeyValueStores, server: S
     server.answers = [too_many, httpx.Response(201, json={})]
 
     with pytest.raises(RateLimited, match="too many"):
-        kvs.put("~box", record(iter(BODY), 3008))
+        kvs.put("~box", record(iter([b"x" * 50_000] * 2), 100_000))
 
     assert len(server.requests) == 1
+
+
+def test_a_small_body_is_held_and_sent_again(kvs: KeyValueStores, server: Server) -> None:
+    too_many = httpx.Response(429, json={"error": {"type": "r", "message": "too many"}})
+    server.answers = [too_many, httpx.Response(201, json={})]
+
+    kvs.put("~box", record(iter(BODY), 3008))
+
+    assert [request.content for request in server.requests] == [b"".join(BODY)] * 2
 
 
 def test_a_failure_of_the_sender_is_passed_on(kvs: KeyValueStores, server: Server) -> None:
