@@ -34,7 +34,10 @@ COMMANDS: dict[str, Entry] = {
     "kvs": Entry("kvs", "Key-value stores: records of any type, by key."),
     "queue": Entry("queue", "Request queues: URLs to visit, each once."),
     "local": Entry("local", "Crawlee's local folders of storages: import and export."),
-    "token": Entry("token", "API tokens of a store: create, list, revoke."),
+    "access": Entry(
+        "report", "Who else may see your storages: a report, and what the account says."
+    ),
+    "token": Entry("token", "API tokens of a store: create, list, rotate, revoke, check."),
     "serve": Entry(
         "serve", "Serve the embedded store to API clients, SDKs and Crawlee.", command="serve"
     ),

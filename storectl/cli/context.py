@@ -144,6 +144,10 @@ class Session:
         """How many calls at once make sense; 0 where the store is in this process."""
         return self.settings.jobs if self._target(store).server else 0
 
+    def server(self, store: Store) -> str | None:
+        """The address of the server that a store is behind; None for one in this process."""
+        return self._target(store).server
+
     def retried(self, store: Store) -> int:
         """How often calls of a server were made again in this run."""
         found: int = getattr(store, "retried", 0)

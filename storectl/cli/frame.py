@@ -26,10 +26,11 @@ from storectl.cli.flags import GLOBAL, Flag
 from storectl.errors import InvalidInput
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Infos = dict[str, CommandInfo | str]
-"""Commands by name in the order of help; a text is where one is that comes later."""
+Infos = dict[str, "CommandInfo | App | str"]
+"""Commands by name in the order of help; an App is a group of them, a text is where one
+is that comes later."""
 
-Bring = Callable[[str], CommandInfo]
+Bring = Callable[[str], "CommandInfo | App"]
 
 
 class Context(typer.Context):
@@ -116,16 +117,17 @@ class Group(TyperGroup):
         self.commands = dict.fromkeys(infos, self)  # names to suggest from
 
     @property
-    def verbs(self) -> dict[str, Command]:
+    def verbs(self) -> dict[str, Command | Group]:
         """Every verb, built."""
         found = {name: self.verb(name) for name in self.infos}
         return {name: verb for name, verb in found.items() if not verb.hidden}
 
-    def verb(self, name: str) -> Command:
-        """One verb by its true name. KeyError if there is none."""
-        command = get_command_from_info(
-            self._bring(name), pretty_exceptions_short=False, rich_markup_mode=None
-        )
+    def verb(self, name: str) -> Command | Group:
+        """One verb, or a group of verbs, by its true name. KeyError if there is none."""
+        found = self._bring(name)
+        if isinstance(found, App):
+            return found.group()
+        command = get_command_from_info(found, pretty_exceptions_short=False, rich_markup_mode=None)
         assert isinstance(command, Command)
         return command
 
@@ -198,6 +200,10 @@ class App(typer.Typer):
 
         return add
 
+    def nest(self, name: str, app: App) -> None:
+        """Add the commands of another app under one name: `dataset access ls`."""
+        self.infos[name] = app
+
     def later(self, adds: str, *names: str, aliases: dict[str, str] | None = None) -> None:
         """Commands of another module, imported when one of them is asked for.
 
@@ -206,8 +212,8 @@ class App(typer.Typer):
         self.infos.update(dict.fromkeys(names, adds))
         self.aliases.update(aliases or {})
 
-    def bring(self, name: str) -> CommandInfo:
-        """One command by its true name. KeyError if there is none."""
+    def bring(self, name: str) -> CommandInfo | App:
+        """One command, or a group, by its true name. KeyError if there is none."""
         found = self.infos[name]
         if isinstance(found, str):
             module, _, function = found.partition(":")

@@ -11,6 +11,7 @@ import typer
 from storectl import config as conf
 from storectl.cli.frame import App, Context
 from storectl.cli.target import SERVER_VARIABLES, Target
+from storectl.cli.token import about_token
 from storectl.cli.values import Column
 from storectl.config import Credential, Profile
 from storectl.errors import InvalidInput, NotFound, Unauthorized
@@ -70,6 +71,8 @@ def login(
         f"Logged in to {server} as {user.username}. The token is in {path};\n"
         f"profile {name} uses it{also}."
     )
+    if session.output.talks and (told := about_token(session.store(target).tokens)):
+        session.output.note(told)
 
 
 @app.command("logout")

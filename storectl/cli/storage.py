@@ -22,12 +22,14 @@ LEVELS = {word: level for level, word in ACCESS_WORDS.items()}
 
 
 def add_verbs(app: App, noun: Noun) -> None:
-    """Give a noun's app the five verbs that all nouns have."""
+    """Give a noun's app the verbs that all nouns have."""
     _add_ls(app, noun)
     _add_create(app, noun)
     _add_info(app, noun)
     _add_rename(app, noun)
     _add_rm(app, noun)
+    app.later(f"access:to_{noun.key}", "access")
+    app.later(f"link:to_{noun.key}", "link")
 
 
 def _add_ls(app: App, noun: Noun) -> None:

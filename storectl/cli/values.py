@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-Kind = Literal["text", "count", "bytes", "time", "moment", "access"]
+Kind = Literal["text", "count", "bytes", "time", "moment", "access", "scope"]
 
 
 class Column(NamedTuple):
@@ -80,6 +80,8 @@ def tsv_cell(value: Any) -> str:
 
 def short(value: Any, kind: Kind) -> str:
     """A value for people, safe on a terminal."""
+    if kind == "scope":
+        return visible(", ".join(value) if value is not None else "all that its user may")
     if value is None:
         return ""
     if kind == "bytes" and isinstance(value, int):
