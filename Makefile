@@ -15,7 +15,7 @@ demo: .demo/ready ## The main job on real data, on the embedded store
 
 test: $(VENV)/ready ## All checks: style, types, tests
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 check: $(VENV)/ready ## Style and types
 	@$(BIN)/ruff check .
