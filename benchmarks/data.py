@@ -50,6 +50,41 @@ def write_lines(path: Path, count: int) -> int:
     return path.stat().st_size
 
 
+def write_batches(lines: Path, folder: Path, batch_bytes: int) -> int:
+    """JSON lines as files of JSON arrays of up to so many bytes; how many files."""
+    folder.mkdir()
+    batch: list[bytes] = []
+    size = made = 0
+
+    def write() -> None:
+        nonlocal made
+        (folder / f"{made:06d}.json").write_bytes(b"[" + b",".join(batch) + b"]")
+        made += 1
+
+    with lines.open("rb") as file:
+        for line in file:
+            if batch and size + len(line) > batch_bytes:
+                write()
+                batch, size = [], 0
+            batch.append(line.rstrip(b"\n"))
+            size += len(line)
+    if batch:
+        write()
+    return made
+
+
+def write_urls(path: Path, count: int) -> None:
+    """A file of URLs, one a line, no two the same."""
+    path.write_text("".join(f"{request['url']}\n" for request in requests(0, count)))
+
+
+def write_records(folder: Path, count: int) -> None:
+    """A folder of records of 4 KB, no two the same."""
+    folder.mkdir()
+    for at in range(count):
+        (folder / f"rec-{at:06d}").write_bytes(record(at))
+
+
 def record(seed: int = 13) -> bytes:
     """4 KB, half of them random."""
     half = RECORD_BYTES // 2

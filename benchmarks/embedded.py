@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import data
+from processes import Run, timed
 from results import Goal, Row, rounds
 from startup import environment, program
 
@@ -24,7 +25,6 @@ from storectl.model.dataset import ItemsQuery
 from storectl.model.items import Items
 from storectl.model.kvs import Record
 
-MEMORY_MIB = 64
 RECORDS = 2000
 
 
@@ -35,22 +35,22 @@ def bulk(folder: Path, count: int, times: int) -> list[Row]:
     env = environment(folder)
     storectl = [*program(), "--store", str(store)]
     name = f"{count // 1000}k items"
-    at_least, at_most = Goal(least=400_000), Goal(most=15, of="ratio")
-    push = Row(f"dataset push, {name}", "items/s", "time of cat to a file", (at_least, at_most))
-    at_least, at_most = Goal(least=1_000_000), Goal(most=4, of="ratio")
-    read = Row(f"read back, {name}", "items/s", "time of cat | cat", (at_least, at_most))
+    small = Goal(most=64, of="memory")
+    goals = (Goal(least=400_000), Goal(most=15, of="ratio"), small)
+    push = Row(f"push {name}", "/s", "time of cat > file", goals)
+    goals = (Goal(least=1_000_000), Goal(most=4, of="ratio"), small)
+    read = Row(f"read back {name}", "/s", "time of cat | cat", goals)
 
     def one_round() -> None:
         shutil.rmtree(store, ignore_errors=True)
         subprocess.run([*storectl, "dataset", "create", "b", "-q"], env=env, check=True,
                        stdout=subprocess.DEVNULL)  # fmt: skip
-        cat, _ = _timed(["sh", "-c", f"cat '{source}' > '{copy}'"], env)
-        taken, memory = _timed([*storectl, "dataset", "push", "b", str(source), "-q"], env)
-        _add(push, count, taken, cat, memory)
-        pipe, _ = _timed(["sh", "-c", f"cat '{source}' | cat > /dev/null"], env)
+        cat = timed(["sh", "-c", f"cat '{source}' > '{copy}'"], env)
+        _add(push, timed([*storectl, "dataset", "push", "b", str(source), "-q"], env, count), cat)
+        pipe = timed(["sh", "-c", f"cat '{source}' | cat > /dev/null"], env)
         words = " ".join([*storectl, "dataset", "items", "b", "--format", "jsonl", "--all"])
-        taken, memory = _timed(["bash", "-c", f"set -o pipefail; {words} | cat > /dev/null"], env)
-        _add(read, count, taken, pipe, memory)
+        done = timed(["bash", "-c", f"set -o pipefail; {words} | cat > /dev/null"], env, count)
+        _add(read, done, pipe)
 
     rounds(times, [one_round], "bulk")
     words = [*storectl, "dataset", "items", "b", "--format", "jsonl", "--all"]
@@ -61,21 +61,9 @@ def bulk(folder: Path, count: int, times: int) -> list[Row]:
     return [push, read]
 
 
-def _add(row: Row, count: int, secs: float, yardstick_secs: float, memory_mib: float) -> None:
-    row.figures.append(count / secs)
-    row.ratios.append(secs / yardstick_secs)
-    row.note(memory_mib, f"MiB (goal ≤ {MEMORY_MIB})")
-
-
-def _timed(words: list[str], env: dict[str, str]) -> tuple[float, float]:
-    """Seconds, and the most memory of the process and its children, in MiB."""
-    to_null = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    start = time.perf_counter()
-    child = os.posix_spawnp(words[0], words, env, file_actions=to_null)
-    _, status, used = os.wait4(child, 0)
-    taken = time.perf_counter() - start
-    assert status == 0, words
-    return taken, used.ru_maxrss / 1024
+def _add(row: Row, run: Run, yardstick: Run) -> None:
+    row.saw(run.rate, run.secs / yardstick.secs, run.load)
+    row.note(run.memory_mib, "MiB")
 
 
 def calls(folder: Path, count: int, times: int) -> list[Row]:
@@ -192,7 +180,7 @@ class Requests:
     def _one(
         self, job: str, call: Callable[[], int], count: int, least: int, disk: Yardstick
     ) -> tuple[Row, Callable[[], None]]:
-        row = Row(f"queue {job}", "requests/s", str(disk), (Goal(least=least),))
+        row = Row(f"queue {job}", "/s", str(disk), (Goal(least=least),))
 
         def one_round() -> None:
             yardstick = disk()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sqlite3
@@ -10,11 +11,11 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Goal(NamedTuple):
-    """What a figure should reach. of: `figure`, or `ratio` to its yardstick."""
+    """What should be reached. of: `figure`, `ratio` to its yardstick, or `memory` in MiB."""
 
     most: float | None = None
     least: float | None = None
@@ -23,11 +24,12 @@ class Goal(NamedTuple):
     def __str__(self) -> str:
         sign, bound = ("≤", self.most) if self.most is not None else ("≥", self.least)
         assert bound is not None
-        return f"{sign} {bound:,.10g}" + ("x" if self.of == "ratio" else "")
+        if self.of == "figure" and bound >= 10_000:
+            return f"{sign} {bound / 1000:,.10g}k"
+        return f"{sign} {bound:,.10g}" + {"ratio": "x", "memory": " MiB"}.get(self.of, "")
 
-    def met(self, figure: float, ratio: float | None) -> bool:
+    def met(self, value: float | None) -> bool:
         """Whether it is reached."""
-        value = ratio if self.of == "ratio" else figure
         if value is None:
             return False
         return (self.most is None or value <= self.most) and (
@@ -36,20 +38,41 @@ class Goal(NamedTuple):
 
 
 class Row:
-    """One job. Each round adds a figure and, measured beside it, that of its yardstick."""
+    """One job. Each round adds a figure and, measured beside it, that of its yardstick.
+
+    beside: the figures of a yardstick that has one of its own. failed: why there is no
+    yardstick. either: another row; it is enough if one of the two reaches its goals.
+    """
 
     def __init__(self, job: str, unit: str, yardstick: str, goals: tuple[Goal, ...] = ()) -> None:
         self.job, self.unit, self.yardstick, self.goals = job, unit, yardstick, goals
         self.figures: list[float] = []
         self.ratios: list[float] = []
+        self.beside: list[float] = []
         self.notes: list[float] = []
+        self.loads: list[float] = []
+        self.failed = ""
+        self.either: Row | None = None
         self.note_unit = ""
 
     def add(self, figure: float, beside: float | None = None) -> None:
         """The result of one round."""
+        self.saw(figure, figure / beside if beside else None)
+
+    def saw(self, figure: float, ratio: float | None, load: float | None = None) -> None:
+        """The result of one round, with the ratio as it is. load: of the machine, now if None."""
         self.figures.append(figure)
-        if beside:
-            self.ratios.append(figure / beside)
+        self.loads.append(os.getloadavg()[0] if load is None else load)
+        if ratio is not None:
+            self.ratios.append(ratio)
+
+    def grew(self, figure: float, size: str, load: float) -> None:
+        """A figure of a larger size than before: only the last counts, beside the first."""
+        first = self.beside[0] if self.beside else None
+        self.beside.append(figure)
+        self.figures, self.ratios, self.loads = [], [], []
+        self.saw(figure, figure / first if first else None, load)
+        self.yardstick = f"{self.yardstick.partition(' to ')[0] or 'from ' + size} to {size}"
 
     def note(self, value: float, unit: str) -> None:
         """Something else that was seen, such as memory: the table shows its largest value."""
@@ -57,34 +80,84 @@ class Row:
         self.note_unit = unit
 
     @property
+    def figure(self) -> float:
+        return statistics.median(self.figures)
+
+    @property
+    def ratio(self) -> float | None:
+        return statistics.median(self.ratios) if self.ratios else None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether all goals are reached; None where there are none, or nothing to compare with."""
+        if self.either is not None and self.either._reached():
+            return True
+        return self._reached()
+
+    def _reached(self) -> bool | None:
+        seen = {
+            "figure": self.figure,
+            "ratio": self.ratio,
+            "memory": max(self.notes, default=None),
+        }
+        goals = [goal for goal in self.goals if not (self.failed and goal.of == "ratio")]
+        return all(goal.met(seen[goal.of]) for goal in goals) if goals else None
+
+    @property
     def cells(self) -> tuple[str, ...]:
-        figure = statistics.median(self.figures)
-        ratio = statistics.median(self.ratios) if self.ratios else None
-        goals = ", ".join(str(goal) for goal in self.goals)
-        met = all(goal.met(figure, ratio) for goal in self.goals)
+        figure = f"{_number(self.figure)}{'' if self.unit.startswith('/') else ' '}{self.unit}"
+        if self.failed:
+            return self.job, figure, f"{self.yardstick}: {self.failed}"[:68]
         return (
             self.job,
-            f"{_number(figure)} {self.unit}",
-            "" if ratio is None else f"{_number(ratio)}x {self.yardstick}",
+            figure,
+            "" if self.ratio is None else f"{_number(self.ratio)}x {self.yardstick}",
             f"{_number(max(self.notes))} {self.note_unit}" if self.notes else "",
-            goals,
-            "" if not goals else "yes" if met else "NO",
+            f"{statistics.median(self.loads):.1f}" if self.loads else "",
+            ", ".join(map(str, self.goals)) + (" or next" if self.either else ""),
+            {None: "", True: "yes", False: "NO"}[self.met],
         )
 
+    def plain(self) -> dict[str, Any]:
+        """All that is known, for a file."""
+        return {
+            "job": self.job,
+            "unit": self.unit,
+            "median": self.figure,
+            "rounds": self.figures,
+            "yardstick": self.yardstick,
+            "ratio": self.ratio,
+            "ratios": self.ratios,
+            "medianOfYardstick": statistics.median(self.beside) if self.beside else None,
+            "load": statistics.median(self.loads) if self.loads else None,
+            "failed": self.failed or None,
+            "alsoSeen": {"most": max(self.notes), "unit": self.note_unit} if self.notes else None,
+            "goals": [str(goal) for goal in self.goals],
+            "met": self.met,
+        }
 
-HEAD = ("job", "median", "beside it", "also seen", "goal", "met")
+
+HEAD = ("job", "median", "beside it", "also seen", "load", "goal", "met")
 
 
 def table(rows: list[Row]) -> str:
     """The rows in columns."""
     cells = [HEAD, *(row.cells for row in rows if row.figures)]
-    widths = [max(len(line[at]) for line in cells) for at in range(len(HEAD))]
+    whole = [line for line in cells if len(line) == len(HEAD)]
+    widths = [max(len(line[at]) for line in whole) for at in range(len(HEAD))]
     lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False)).rstrip()
         for line in cells
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
+
+
+def write(rows: list[Row], path: Path) -> None:
+    """The rows as JSON, and what they were measured on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = {"about": about().splitlines(), "rows": [row.plain() for row in rows if row.figures]}
+    path.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 
 def about() -> str:

@@ -1,6 +1,6 @@
 """make bench: one table of figures, each beside something measured in the same round.
 
-python benchmarks/run.py [--quick] [--only startup|bulk|calls|server]
+python benchmarks/run.py [--quick] [--only PART...] [--output FILE]
 """
 
 from __future__ import annotations
@@ -11,48 +11,73 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.path.insert(0, str(Path(__file__).parent))
 
-SECTIONS = ("startup", "bulk", "calls", "server")
+if TYPE_CHECKING:
+    from results import Row
+
+PARTS = ("startup", "bulk", "calls", "server",
+         "items", "tables", "queues", "records", "memory")  # fmt: skip
+OUTPUT = Path(__file__).parents[1] / ".bench" / "last.json"
 
 
 def main() -> None:
     """Measure what is asked for, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, under a minute")
-    parser.add_argument("--only", choices=SECTIONS, help="one part of the table")
+    parser.add_argument("--quick", action="store_true", help="less of everything, some minutes")
+    parser.add_argument("--tiny", action="store_true", help="to see that it works, not how fast")
+    parser.add_argument("--only", choices=PARTS, nargs="+", help="these parts of the table")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="the table as JSON")
     chosen = parser.parse_args()
 
-    import embedded
     import load
     import results
-    import served
     import startup
 
-    quick = chosen.quick
     print(results.about())
     startup.compile_all()
     print(f"All modules were compiled before. Load of the server by {load.generator()}.\n")
     begin = time.monotonic()
-    rows = []
-    with tempfile.TemporaryDirectory(prefix="storectl-bench-") as name:
-        folder = Path(name)
-        parts = {
-            "startup": lambda: startup.measure(folder, 5 if quick else 15),
-            "bulk": lambda: embedded.bulk(
-                folder, 200_000 if quick else 1_000_000, 3 if quick else 5
-            ),
-            "calls": lambda: embedded.calls(folder, 100 if quick else 1000, 2 if quick else 5),
-            "server": lambda: served.measure(
-                folder, [16] if quick else [1, 16, 64], 2 if quick else 5, 1 if quick else 2
-            ),
-        }
-        for part in [chosen.only] if chosen.only else SECTIONS:
-            rows += parts[part]()
+    rows: list[Row] = []
+    for part in PARTS:
+        if part in (chosen.only or PARTS):
+            with tempfile.TemporaryDirectory(prefix="storectl-bench-") as name:
+                rows += measured(part, Path(name), quick=chosen.quick, tiny=chosen.tiny)
     print(results.table(rows))
+    results.write(rows, chosen.output)
     print(f"\nMedians and median ratios of all rounds; {time.monotonic() - begin:.0f} s in all.")
+
+
+def measured(part: str, folder: Path, *, quick: bool, tiny: bool) -> list[Row]:
+    """The rows of a part."""
+    import bench
+
+    if part in ("startup", "bulk", "calls", "server"):
+        return alone(part, folder, quick=quick or tiny)
+    sizes = bench.TINY if tiny else bench.QUICK if quick else bench.FULL
+    place = bench.Bench(folder, sizes)
+    module = __import__(part)
+    found: list[Row] = module.measure(place)
+    return found
+
+
+def alone(part: str, folder: Path, *, quick: bool) -> list[Row]:
+    """The rows of a part that has storectl and a yardstick, and nobody else."""
+    import embedded
+    import served
+    import startup
+
+    if part == "startup":
+        return startup.measure(folder, 5 if quick else 15)
+    if part == "bulk":
+        return embedded.bulk(folder, 200_000 if quick else 1_000_000, 3 if quick else 5)
+    if part == "calls":
+        return embedded.calls(folder, 100 if quick else 1000, 2 if quick else 5)
+    connections = [16] if quick else [1, 16, 64]
+    return served.measure(folder, connections, 2 if quick else 5, 1 if quick else 2)
 
 
 if __name__ == "__main__":

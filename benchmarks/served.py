@@ -118,7 +118,7 @@ def _one(
     after = server.cpu_secs()
     row.add(found, beside)
     if before is not None and after is not None:
-        row.note((after - before) / (found * max(1, round(secs))) * 1e6, "us CPU at most")
+        row.note((after - before) / (found * max(1, round(secs))) * 1e6, "us CPU")
 
 
 @contextmanager

@@ -1,0 +1,87 @@
+"""Commands that are timed, and servers that run beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parent
+START_SECS = 20
+
+
+class Wrong(Exception):
+    """A job that failed, or did not do what it should have: its time says nothing."""
+
+
+class Run(NamedTuple):
+    """A job that was done. count: of what it moved. memory_mib: the most it had.
+
+    load: of the machine then, by all who use it.
+    """
+
+    count: int
+    secs: float
+    memory_mib: float = 0.0
+    cpu_secs: float = 0.0
+    load: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.count / self.secs
+
+
+def timed(words: list[str], env: dict[str, str], count: int = 1, output: Path | None = None) -> Run:
+    """Run a command to its end. output: what it prints goes there. Raises Wrong if it fails."""
+    spawn = [sys.executable, "-I", "-S", str(HERE / "spawn.py"), str(output or os.devnull)]
+    done = subprocess.run([*spawn, *words], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    secs, cpu_secs, memory_mib, code = map(float, done.stdout.split())
+    if code != 0:
+        said = done.stderr.strip().splitlines() or ["nothing was said"]
+        raise Wrong(f"{Path(words[0]).name} ended with {code:.0f}: {said[-1][:200]}")
+    return Run(count, secs, memory_mib, cpu_secs, os.getloadavg()[0])
+
+
+def installed(name: str) -> str | None:
+    """A program of this environment, or else of this machine."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def listening(words: list[str], env: dict[str, str], port: int) -> Iterator[None]:
+    """A server of others, from when it takes connections on."""
+    process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait(process, port)
+        yield
+    finally:
+        process.terminate()
+        process.wait(START_SECS)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+    end = time.monotonic() + START_SECS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise Wrong(f"{process.args} did not start") from None
+            time.sleep(0.05)
