@@ -127,6 +127,8 @@ def _named(error: StorectlError, session: Session | None) -> Failure:
 
 def _login(session: Session) -> tuple[str | None, str]:
     """Where the token came from that was refused, and how to get another."""
+    from storectl.model.rules import is_token
+
     try:
         target = session.reached or session.chooser.choose()
     except StorectlError:
@@ -136,6 +138,8 @@ def _login(session: Session) -> tuple[str | None, str]:
     else:
         way = f" --server {target.server}" if target.server else ""
     source = f"from {target.token_source}" if target.token else None
+    if target.token and target.token.startswith("storectl_") and not is_token(target.token):
+        source = f"{source}, mistyped or cut: its checksum does not fit"
     return source, f"storectl login{way}"
 
 
@@ -175,8 +179,10 @@ def _similar(opened: Opened) -> list[str]:
         listed = keeper_of(opened.store, opened.noun).list(ListQuery(limit=1000, desc=True))
     except StorectlError:
         return []
-    names = [storage.name for storage in listed.items if storage.name]
-    return get_close_matches(name, names, n=3, cutoff=0.6)
+    owners = {storage.name: storage.username for storage in listed.items if storage.name}
+    similar = get_close_matches(name, owners, n=3, cutoff=0.6)
+    # What has that very name and was not found is another user's.
+    return [f"{owners[one]}/{one}" if one == name and owners[one] else one for one in similar]
 
 
 def _place(opened: Opened) -> str:

@@ -85,7 +85,10 @@ def row_of(storage: Storage) -> Row:
 
 
 class Wanted(NamedTuple):
-    """Which storages a listing is for. before: ISO time of the last change, at most."""
+    """Which storages a listing is for.
+
+    before: ISO time of the last change, at most. owner: me, others, all, or a username.
+    """
 
     noun: Noun
     glob: str | None
@@ -95,6 +98,19 @@ class Wanted(NamedTuple):
     reverse: bool
     limit: int | None
     before: str | None
+    owner: str = "me"
+
+    @property
+    def columns(self) -> list[Column]:
+        """What is shown: whose it is, where it may not be mine."""
+        columns = self.noun.columns
+        if self.owner != "me":
+            columns.insert(2, Column("username", "OWNER"))
+        return columns
+
+
+OWNERSHIP = {"me": "ownedByMe", "others": "sharedWithMe"}
+"""How the API calls it; of all others it lists both."""
 
 
 class Listing:
@@ -127,6 +143,7 @@ class Listing:
                     offset=offset,
                     desc=wanted.reverse and not wanted.sort,
                     unnamed=wanted.unnamed or wanted.all,
+                    ownership=OWNERSHIP.get(wanted.owner),
                 )
             )
             return [row_of(item) for item in listed.items], len(listed.items), listed.total
@@ -136,6 +153,10 @@ class Listing:
     def _matches(self, row: Row) -> bool:
         wanted = self.wanted
         name = row.get("name")
+        if wanted.owner not in ("all", *OWNERSHIP):
+            owner = row.get("username") or ""
+            if owner.lower() != wanted.owner.lower():
+                return False
         if wanted.unnamed and not wanted.all and name:
             return False
         if wanted.before and row["modifiedAt"] > wanted.before:

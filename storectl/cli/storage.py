@@ -38,12 +38,13 @@ def _add_ls(app: App, noun: Noun) -> None:
         aliases=("list",),
         help=f"""List {noun.title}s, in the order they were created.
 
-        Named ones only, unless --all or --unnamed. Nothing is cut off: all pages
-        are read, unless --limit says otherwise.
+        Named ones only, unless --all or --unnamed, and your own, unless --owner says
+        whose. Nothing is cut off: all pages are read, unless --limit says otherwise.
 
         Examples:
           storectl {noun.key} ls 'price*' --sort size --reverse
           storectl {noun.key} ls --unnamed --older-than 7d -q
+          storectl {noun.key} ls --owner others
         """,
     )
     def ls(
@@ -69,12 +70,20 @@ def _add_ls(app: App, noun: Noun) -> None:
                 metavar="TIME", help="Not modified for so long: 30d, 12h.", show_default=False
             ),
         ] = None,
+        owner: Annotated[
+            str,
+            typer.Option(
+                metavar="WHOSE",
+                help="me, others (shared with me), all, or a username.",
+            ),
+        ] = "me",
     ) -> None:
         store = ctx.obj.store()
-        wanted = Wanted(noun, glob, unnamed, all, sort, reverse, limit, before(older_than))
+        old = before(older_than)
+        wanted = Wanted(noun, glob, unnamed, all, sort, reverse, limit, old, owner)
         listing = Listing(keeper_of(store, noun.key), wanted)
         ctx.obj.output.listing(
-            noun.columns,
+            wanted.columns,
             noun.fields,
             listing.rows(),
             empty=_none(wanted, store),
@@ -89,6 +98,9 @@ def _none(wanted: Wanted, store: Store) -> str:
         return f"no {title} like '{wanted.glob}' for {store.label}"
     if wanted.before:
         return f"no {title} that old for {store.label}"
+    if wanted.owner != "me":
+        whose = "shared" if wanted.owner == "others" else f"of {wanted.owner}"
+        return f"no named {title}s {whose} for {store.label}; --all shows others too"
     if wanted.unnamed or wanted.all:
         return f"no {title}s for {store.label}"
     return f"no named {title}s for {store.label}; --all shows others too"
