@@ -45,8 +45,8 @@ def timed(words: list[str], env: dict[str, str], count: int = 1, output: Path | 
     assert done.returncode == 0, done.stderr
     secs, cpu_secs, memory_mib, code = map(float, done.stdout.split())
     if code != 0:
-        said = done.stderr.strip().splitlines() or ["nothing was said"]
-        raise Wrong(f"{Path(words[0]).name} ended with {code:.0f}: {said[-1][:200]}")
+        said = " ".join(done.stderr.strip().splitlines()[-2:]) or "nothing was said"
+        raise Wrong(f"{Path(words[0]).name} ended with {code:.0f}: {said[:200]}")
     return Run(count, secs, memory_mib, cpu_secs, os.getloadavg()[0])
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 if TYPE_CHECKING:
     from results import Row
 
-PARTS = ("startup", "bulk", "calls", "server",
-         "items", "tables", "queues", "records", "memory")  # fmt: skip
+ALONE = ("startup", "bulk", "calls", "server")
+WITH_PEERS = ("items", "tables", "queues", "records", "memory")
+PARTS = ALONE + WITH_PEERS
 OUTPUT = Path(__file__).parents[1] / ".bench" / "last.json"
 
 
@@ -38,8 +40,9 @@ def main() -> None:
     import startup
 
     print(results.about())
-    startup.compile_all()
-    print(f"All modules were compiled before. Load of the server by {load.generator()}.\n")
+    if not chosen.tiny:
+        startup.compile_all()
+        print(f"All modules were compiled before. Load of the server by {load.generator()}.\n")
     begin = time.monotonic()
     rows: list[Row] = []
     for part in PARTS:
@@ -55,12 +58,10 @@ def measured(part: str, folder: Path, *, quick: bool, tiny: bool) -> list[Row]:
     """The rows of a part."""
     import bench
 
-    if part in ("startup", "bulk", "calls", "server"):
+    if part in ALONE:
         return alone(part, folder, quick=quick or tiny)
     sizes = bench.TINY if tiny else bench.QUICK if quick else bench.FULL
-    place = bench.Bench(folder, sizes)
-    module = __import__(part)
-    found: list[Row] = module.measure(place)
+    found: list[Row] = import_module(part).measure(bench.Bench(folder, sizes))
     return found
 
 
