@@ -73,7 +73,7 @@ def summary() -> str:
     for noun, verbs in commands().items():
         if not verbs:
             lines.append((noun, first_line(noun)))
-        lines += [(f"{noun} {verb}", first_line(noun, verb)) for verb in verbs]
+        lines += [(f"{noun} {verb}", first_line(noun, *verb.split())) for verb in verbs]
     width = max(len(name) for name, _ in lines)
     return "".join(f"storectl {name:{width}}  {line}\n" for name, line in lines)
 
@@ -94,7 +94,7 @@ def reference() -> str:
     for noun, verbs in commands().items():
         parts += [f"## {noun}", "", *block(noun)]
         for verb in verbs:
-            parts += [f"### {noun} {verb}", "", *block(noun, verb)]
+            parts += [f"### {noun} {verb}", "", *block(noun, *verb.split())]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -119,7 +119,16 @@ def said(*words: str) -> str:
 
 def commands() -> dict[str, list[str]]:
     """Nouns and their verbs, read off the help."""
-    return {noun: listed(help_of(noun)) for noun in listed(help_of())}
+    return {noun: below(noun) for noun in listed(help_of())}
+
+
+def below(*words: str) -> list[str]:
+    """The commands of a group; `access ls` of a group in it."""
+    found: list[str] = []
+    for name in listed(help_of(*words)):
+        inside = [f"{name} {verb}" for verb in below(*words, name)]
+        found += inside or [name]
+    return found
 
 
 def listed(text: str) -> list[str]:

@@ -31,9 +31,9 @@ GRANT_FIELDS = [field.encode_name for field in msgspec.structs.fields(Grant)]
 FIELDS = [field.encode_name for field in msgspec.structs.fields(Access)]
 
 MEANING = {
-    "read": "read it",
-    "write": "read, change, fill, empty and delete it",
-    "manage": "do all with it, and share it",
+    "read": "read {}",
+    "write": "read, change, fill, empty and delete {}",
+    "manage": "do all with {}, and share it",
 }
 """What a right allows, behind `may`."""
 
@@ -98,7 +98,7 @@ def in_effect(access: Access) -> str:
     """A sentence on who may read it without a right of their own."""
     level = access.effective_access
     who = {
-        "FOLLOW_USER_SETTING": "as the server says that serves it (--default-access)",
+        "FOLLOW_USER_SETTING": "its server says who may read it (--default-access)",
         "RESTRICTED": "nobody else may read it",
         "ANYONE_WITH_ID_CAN_READ": f"anyone who knows its ID, {access.id}, may read it",
         "ANYONE_WITH_NAME_CAN_READ": "anyone may read it, by its ID or "
@@ -207,7 +207,7 @@ def _add_grant(app: App, noun: str) -> None:
             return
         granted = store.access.grant(noun, opened, user, right)
         ctx.obj.output.did(
-            f"{granted.username} may {MEANING[granted.right]}: {TITLES[noun]} '{ref}'",
+            f"{granted.username} may now {MEANING[right].format(f"{TITLES[noun]} '{ref}'")}",
             granted.username,
             _row(noun, ref, granted),
         )

@@ -9,6 +9,7 @@ import pytest
 
 from storectl.cli import COMMANDS
 from storectl.cli.flags import GLOBAL
+from storectl.cli.frame import Group
 from storectl.errors import EXIT_CODES
 
 from .conftest import Done
@@ -22,7 +23,15 @@ def command_lines() -> Iterator[list[str]]:
         yield [name]
         if entry.command is None:
             group = getattr(import_module(f"storectl.cli.{entry.module}"), entry.app).group()
-            yield from ([name, verb] for verb in group.verbs)
+            yield from ([name, *words] for words in below(group))
+
+
+def below(group: Group) -> Iterator[list[str]]:
+    """The commands of a group, also of groups in it."""
+    for name, verb in group.verbs.items():
+        yield [name]
+        if isinstance(verb, Group):
+            yield from ([name, *words] for words in below(verb))
 
 
 LINES = list(command_lines())
@@ -47,7 +56,8 @@ def test_every_page_is_plain_fits_80_columns_and_has_an_example(
 def test_every_option_and_argument_is_explained(line: list[str]) -> None:
     entry = COMMANDS[line[0]]
     group = getattr(import_module(f"storectl.cli.{entry.module}"), entry.app).group()
-    verbs = [group.verb(entry.command)] if entry.command else group.verbs.values()
+    verbs = [group.verb(entry.command)] if entry.command else list(group.verbs.values())
+    verbs += [inner for verb in verbs if isinstance(verb, Group) for inner in verb.verbs.values()]
 
     for verb in verbs:
         assert all(param.help for param in verb.params), verb.name
