@@ -71,7 +71,7 @@ class Session:
 
     @cached_property
     def output(self) -> Output:
-        return Output(self.settings)
+        return Output(self.settings, retried=self.retried)
 
     @cached_property
     def chooser(self) -> Chooser:
@@ -148,10 +148,9 @@ class Session:
         """The address of the server that a store is behind; None for one in this process."""
         return self._target(store).server
 
-    def retried(self, store: Store) -> int:
-        """How often calls of a server were made again in this run."""
-        found: int = getattr(store, "retried", 0)
-        return found
+    def retried(self) -> int:
+        """How often calls of servers were made again in this run."""
+        return sum(getattr(store, "retried", 0) for store in self._stores.values())
 
     def again(self, *without: str) -> str:
         """This command line to be pasted, without some words."""

@@ -215,7 +215,6 @@ def push(
             held.enter_context(resumable(ctx.obj, journal, resume=resume))
         events = transfer.push(store.datasets, opened, sources, dataset=dataset, journal=journal)
         done, progress = out.follow(events, "item")
-        done = done._replace(retries=done.retries + ctx.obj.retried(store))
         some = bool(done.moved or done.refused or allow_empty)
         if some:
             _tell_pushed(out, done, progress, f"'{ref}' of {store.label}")

@@ -31,12 +31,18 @@ class Declined(StorectlError):
 
 
 class Output:
-    """The voice of one run."""
+    """The voice of one run. retried: tells how many calls it has made again so far."""
 
     def __init__(
-        self, settings: Settings, stdout: TextIO | None = None, stderr: TextIO | None = None
+        self,
+        settings: Settings,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        *,
+        retried: Callable[[], int] = int,
     ) -> None:
         self.settings = settings
+        self._retried = retried
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
         self.on_terminal = self.stdout.isatty()
@@ -205,7 +211,8 @@ class Output:
         progress = Progress(
             self.stderr, noun, moving=moving and not quiet, plain=plain and not quiet
         )
-        return progress.follow(events), progress
+        done = progress.follow(events)
+        return done._replace(retries=done.retries + self._retried()), progress
 
     def _picked(self, fields: Iterable[str]) -> list[str] | None:
         asked = self.settings.fields

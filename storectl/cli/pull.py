@@ -110,7 +110,6 @@ def pull(
             retries=ctx.obj.settings.retries,
         )
         done, progress = out.follow(events, "item")
-    done = done._replace(retries=done.retries + ctx.obj.retried(store))
     files = [
         {"file": str(one.file), "items": one.items, "bytes": one.bytes, "sha256": one.sha256}
         for one in progress.saved

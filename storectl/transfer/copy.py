@@ -7,7 +7,7 @@ there, records and requests by their keys.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from fnmatch import fnmatchcase
@@ -35,7 +35,7 @@ from storectl.model.queue import Added, Queues
 from storectl.transfer.dataset import BATCH_BYTES
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
 from storectl.transfer.queue import BATCH, Line, add, exported, imported
-from storectl.transfer.windows import Rows, checked, rows_of_window
+from storectl.transfer.windows import Rows, rows_of_window
 
 TRIES = 5
 """How often what broke off on its way is begun anew, without anything gained between."""
@@ -76,7 +76,9 @@ def copy_items(copy: DatasetCopy) -> Iterator[Event]:
     yield Started(total=total - start)
     run = rules.new_id() if copy.append else ""
     at, moved_bytes = start, 0
-    for lines in _cut(_lines(copy, start, total)):
+    jobs = min(copy.jobs, AHEAD)
+    rows = Rows(copy.source, copy.source_id, copy.query, total=total, jobs=jobs)
+    for lines in _cut(_lines(copy, rows, start)):
         items = Items.from_lines(lines.split(b"\n")[:-1])
         name = f"{run} {copy.source_id} {at} ".encode()
         key = "copy-" + sha256(name + lines).hexdigest()[:40]
@@ -84,15 +86,17 @@ def copy_items(copy: DatasetCopy) -> Iterator[Event]:
         at += len(items)
         moved_bytes += len(lines)
         yield Advanced(at - start, moved_bytes)
-    yield Finished(at - start, moved_bytes, time.monotonic() - begin)
+    secs = time.monotonic() - begin
+    yield Finished(at - start, moved_bytes, secs, retries=rows.retried)
 
 
 def _there(copy: DatasetCopy, total: int) -> int:
     """How many of the items the target has already. Compared: the first, middle and last."""
     count = copy.target.get(copy.target_id).item_count
+    source = Rows(copy.source, copy.source_id, copy.query, total=total)
+    target = Rows(copy.target, copy.target_id, ItemsQuery(), total=count)
     if count > total or any(
-        _item(copy.source, copy.source_id, copy.query, at)
-        != _item(copy.target, copy.target_id, ItemsQuery(), at)
+        _item(source, at) != _item(target, at)
         for at in sorted({0, count // 2, count - 1})
         if 0 <= at < count
     ):
@@ -103,15 +107,13 @@ def _there(copy: DatasetCopy, total: int) -> int:
     return count
 
 
-def _item(datasets: Datasets, id: str, query: ItemsQuery, at: int) -> Any:
-    page = datasets.items(id, replace(query, offset=at, limit=1))
-    return msgspec.json.Decoder().decode_lines(b"".join(checked(page, query)))
+def _item(rows: Rows, at: int) -> Any:
+    _, blocks = rows.answer(at, at + 1)
+    return msgspec.json.Decoder().decode_lines(b"".join(blocks))
 
 
-def _lines(copy: DatasetCopy, start: int, total: int) -> Iterator[bytes]:
-    """Blocks of JSON lines of the items from one position to another."""
-    jobs = min(copy.jobs, AHEAD)
-    rows = Rows(copy.source, copy.source_id, copy.query, total=total, jobs=jobs)
+def _lines(copy: DatasetCopy, rows: Rows, start: int) -> Iterator[bytes]:
+    """Blocks of JSON lines of the items from a position on."""
     size = rows_of_window(copy.source.get(copy.source_id))
     for scanned, blocks in rows.windows(start, size):
         count = 0
@@ -167,10 +169,11 @@ def copy_records(copy: RecordsCopy) -> Iterator[Event]:
     """
     begin = time.monotonic()
     moved = moved_bytes = refused = 0
+    again: Counter[str] = Counter()
     keys = filter(copy.wants, every_key(copy.source, copy.source_id))
     yield Started()
     with ThreadPoolExecutor(copy.jobs) as pool:
-        for key, done in _side_by_side(pool, copy, keys):
+        for key, done in _side_by_side(pool, copy, keys, again):
             if isinstance(done, int):
                 moved += 1
                 moved_bytes += done
@@ -178,17 +181,18 @@ def copy_records(copy: RecordsCopy) -> Iterator[Event]:
             else:
                 refused += 1
                 yield Refused(key.key, done.message)
-    yield Finished(moved, moved_bytes, time.monotonic() - begin, refused)
+    secs = time.monotonic() - begin
+    yield Finished(moved, moved_bytes, secs, refused, retries=again.total())
 
 
 def _side_by_side(
-    pool: ThreadPoolExecutor, copy: RecordsCopy, keys: Iterator[Key]
+    pool: ThreadPoolExecutor, copy: RecordsCopy, keys: Iterator[Key], again: Counter[str]
 ) -> Iterator[tuple[Key, int | StorectlError]]:
     """Copy records, a few at a time and not many ahead; each with its size or its failure."""
     running: deque[tuple[Key, Future[int | StorectlError]]] = deque()
     try:
         for key in keys:
-            running.append((key, pool.submit(_copy_record, copy, key.key)))
+            running.append((key, pool.submit(_copy_record, copy, key.key, again)))
             if len(running) >= 2 * copy.jobs:
                 first, future = running.popleft()
                 yield first, future.result()
@@ -200,8 +204,11 @@ def _side_by_side(
             future.cancel()
 
 
-def _copy_record(copy: RecordsCopy, key: str) -> int | StorectlError:
-    """Copy one record, again if it broke off: its bytes, or why it cannot be copied."""
+def _copy_record(copy: RecordsCopy, key: str, again: Counter[str]) -> int | StorectlError:
+    """Copy one record, again if it broke off: its bytes, or why it cannot be copied.
+
+    again: by key, how often it broke off.
+    """
     attempt = 0
     while True:
         attempt += 1
@@ -211,6 +218,7 @@ def _copy_record(copy: RecordsCopy, key: str) -> int | StorectlError:
         except Network:
             if attempt == TRIES:
                 raise
+            again[key] += 1
         except NotFound as error:
             copy.target.get(copy.target_id)
             copy.source.get(copy.source_id)

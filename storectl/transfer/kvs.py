@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -74,6 +75,7 @@ class Sync:
         self.done: list[str] = []
         self.deleted = 0
         self._bytes = 0
+        self._again: Counter[str] = Counter()
         self._lock = Lock()
         self._stopped = False
 
@@ -145,7 +147,7 @@ class Sync:
                 elif step is not None:
                     self.deleted += 1
         secs = time.monotonic() - begin
-        yield Finished(len(self.done), self._bytes, secs, refused)
+        yield Finished(len(self.done), self._bytes, secs, refused, retries=self._again.total())
 
     # Planning
 
@@ -323,6 +325,7 @@ class Sync:
             except Network:  # the answer broke off; until it comes, the keeper tries again itself
                 if attempt == TRIES - 1 or self._stopped:
                     raise
+            self._again[step.key] += 1
             self._sleep(FIRST_WAIT_SECS * 2**attempt)
 
     def _push(self, step: Step) -> None:

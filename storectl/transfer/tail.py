@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from storectl.model.dataset import Datasets, ItemsQuery
-from storectl.transfer.windows import ROWS, Rows, checked, whole_lines
+from storectl.transfer.windows import ROWS, Rows, whole_lines
 
 POLL_SECS = 1.0
 
@@ -26,15 +27,16 @@ def tail(
 
     Ends after max_items, or if nothing has come for until_idle_secs; else with follow never.
     """
-    end = Rows(datasets, ref, ItemsQuery()).total
+    rows = Rows(datasets, ref, ItemsQuery())
+    end = rows.total
     at = max(end - from_end, 0)
     left = max_items
     idle_since = clock()
     while left is None or left > 0:
         room = ROWS if left is None else min(left, ROWS)
         query = ItemsQuery(offset=at, limit=room if follow else min(room, end - at))
-        page = datasets.items(ref, query)
-        yield from whole_lines(checked(page, query))
+        page, blocks = rows.whole(partial(datasets.items, ref, query))
+        yield from whole_lines(blocks)
         at += page.scanned
         left = None if left is None else left - page.scanned
         if not follow and (at >= end or not page.scanned):

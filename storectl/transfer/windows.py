@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import chain, count
 from typing import TYPE_CHECKING
@@ -93,8 +94,8 @@ class Rows:
 
     def _count(self) -> int:
         # Of a page, not of the description of the dataset, which may lag behind.
-        page = self.datasets.items(self.ref, replace(self.query, limit=1))
-        _drain(page)
+        query = replace(self.query, limit=1)
+        page, _ = self.whole(lambda: self.datasets.items(self.ref, query))
         return page.total
 
     def _streamed(self, at: int, end: int) -> Iterator[bytes]:
@@ -108,17 +109,22 @@ class Rows:
         at = start
         parts: list[Iterable[bytes]] = []
         while at < end:
-            scanned, blocks = self._answer(at, end)
+            scanned, blocks = self.answer(at, end)
             parts.append(blocks)
             at += scanned
         return end - start, chain.from_iterable(parts)
 
-    def _answer(self, at: int, end: int) -> Window:
-        """One answer to its end; asked for again if it breaks off."""
+    def answer(self, at: int, end: int) -> Window:
+        """One answer to its end, with rows [at, end) or as many of them as the server gives."""
+        page, blocks = self.whole(lambda: self._page(at, end))
+        return page.scanned, blocks
+
+    def whole(self, ask: Callable[[], ItemsPage]) -> tuple[ItemsPage, Iterable[bytes]]:
+        """A page and its lines, read to their end; asked for again if it breaks off."""
         for attempt in count():
-            page = self._page(at, end)  # the client tries again by itself
+            page = ask()  # the client tries again by itself
             try:
-                return page.scanned, held(self._unless_over(checked(page, self.query)))
+                return page, held(self._unless_over(checked(page, self.query)))
             except (Network, Internal):
                 if attempt >= self.retries or self._over:
                     raise
@@ -143,7 +149,8 @@ class Rows:
             page = self.datasets.items(self.ref, replace(self.query, offset=offset, limit=end - at))
             if self.query.desc and page.total != self.total + grown:
                 self._grown = page.total - self.total
-                _drain(page)
+                with suppress(Network, Internal):
+                    _drain(page)
                 continue
             if not page.scanned:
                 raise Network(
