@@ -206,8 +206,9 @@ def _add_grant(app: App, noun: str) -> None:
             _would(ctx, store, access, user, right)
             return
         granted = store.access.grant(noun, opened, user, right)
+        what = MEANING[right].format(f"{TITLES[noun]} '{ref}'")
         ctx.obj.output.did(
-            f"{granted.username} may now {MEANING[right].format(f"{TITLES[noun]} '{ref}'")}",
+            f"{granted.username} may now {what}",
             granted.username,
             _row(noun, ref, granted),
         )
