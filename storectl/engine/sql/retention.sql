@@ -1,0 +1,46 @@
+-- retention --
+-- Seconds; null: without end. No row: as built in.
+SELECT value FROM setting WHERE key = 'retention_secs';
+
+-- keep --
+INSERT INTO setting (key, value) VALUES ('retention_secs', :secs)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- expire --
+-- The deleting statement asks again: what was named or touched by then stays.
+DELETE FROM storage
+WHERE no IN (
+        SELECT no FROM storage WHERE name IS NULL AND accessed_at <= :over
+        ORDER BY accessed_at LIMIT :limit
+    )
+    AND name IS NULL AND accessed_at <= :over
+RETURNING no, noun;
+
+-- delete_unused --
+DELETE FROM storage
+WHERE no = :no AND accessed_at < :since AND (name IS NULL OR :named)
+RETURNING no;
+
+-- due --
+SELECT EXISTS (SELECT 1 FROM storage WHERE name IS NULL AND accessed_at <= :over)
+    OR EXISTS (SELECT 1 FROM erased)
+    OR EXISTS (SELECT 1 FROM garbage WHERE not_before <= :now)
+    OR EXISTS (SELECT 1 FROM answered WHERE at < :before)
+    OR EXISTS (SELECT 1 FROM link WHERE expires_at BETWEEN 1 AND :now);
+
+-- forget_links --
+DELETE FROM link WHERE expires_at BETWEEN 1 AND :now;
+
+-- led --
+SELECT holder FROM lease WHERE name = :name AND until > :now AND until <= :latest;
+
+-- lead --
+-- One holder at a time, until it has not asked for a while. Of a clock that was set
+-- back a lease would last too long: one beyond :latest is none.
+INSERT INTO lease (name, holder, until) VALUES (:name, :holder, :until)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+WHERE holder = excluded.holder OR until <= :now OR until > :latest
+RETURNING holder;
+
+-- hand_over --
+DELETE FROM lease WHERE name = :name AND holder = :holder;
