@@ -3,7 +3,7 @@
 Only what it is good at, and httpx does the rest:
 
 - calls of other threads than the main one, where Ctrl-C would not end a wait and may
-  abort the interpreter;
+  abort the interpreter, and than daemons, which would crash it as it ends;
 - bodies that are short, since its clock for the first byte of an answer runs while a
   body is still being sent;
 - no proxies, no redirects, and no connection that it fails to make: httpx then tries,
@@ -53,7 +53,8 @@ class Fast:
 
     def takes(self, body: object) -> bool:
         """Whether a call of this thread, with this body, is for this transport."""
-        if self._is_off or current_thread() is main_thread():
+        thread = current_thread()
+        if self._is_off or thread.daemon or thread is main_thread():
             return False
         if not (body is None or (isinstance(body, bytes) and len(body) <= MOST_SENT_BYTES)):
             return False

@@ -8,6 +8,7 @@ import msgspec
 
 from storectl.client.http import Http
 from storectl.errors import NotFound
+from storectl.model import rules
 from storectl.model.endpoint import Endpoint
 from storectl.model.storage import Change, Listed, ListQuery, Storage
 
@@ -72,6 +73,17 @@ class Keeper(Generic[Kind]):
     def delete(self, ref: str) -> None:
         with known_as(self.noun, ref):
             self.http.send(self.DELETE, ref=ref)
+
+    def delete_unused(self, id: str, since_ms: int, *, named: bool = False) -> bool:
+        """Asks, then deletes: what comes between the two is not seen. See model/storage.py."""
+        try:
+            found = self.get(id)
+            if found.accessed_at >= rules.iso(since_ms) or (found.name and not named):
+                return False
+            self.delete(id)
+        except NotFound:
+            return False
+        return True
 
 
 class known_as:

@@ -341,6 +341,18 @@ def test_the_main_thread_is_left_to_httpx() -> None:
     fast.close()
 
 
+def test_a_daemon_is_left_to_httpx() -> None:
+    """Its call may be under way when the interpreter ends, and would crash it."""
+    fast = Fast("http://127.0.0.1:9", {}, 1.0, direct=True)
+    taken: list[bool] = []
+
+    thread = Thread(target=lambda: taken.append(fast.takes(None)), daemon=True)
+    thread.start()
+    thread.join()
+
+    assert taken == [False]
+
+
 @pytest.mark.parametrize("body", [b"x" * (MOST_SENT_BYTES + 1), iter([b"x"])])
 def test_long_bodies_are_left_to_httpx(body: object) -> None:
     fast = Fast("http://127.0.0.1:9", {}, 1.0, direct=True)
