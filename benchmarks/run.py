@@ -1,6 +1,6 @@
 """make bench: one table of figures, each beside something measured in the same round.
 
-python benchmarks/run.py [--quick] [--only PART...] [--output FILE]
+python benchmarks/run.py [--quick] [--only PART...] [--rounds N] [--output FILE]
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="less of everything, some minutes")
     parser.add_argument("--tiny", action="store_true", help="to see that it works, not how fast")
     parser.add_argument("--only", choices=PARTS, nargs="+", help="these parts of the table")
+    parser.add_argument("--rounds", type=int, help="of the parts with peers; 3 if not given")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the table as JSON")
     chosen = parser.parse_args()
 
@@ -48,19 +49,21 @@ def main() -> None:
     for part in PARTS:
         if part in (chosen.only or PARTS):
             with tempfile.TemporaryDirectory(prefix="storectl-bench-") as name:
-                rows += measured(part, Path(name), quick=chosen.quick, tiny=chosen.tiny)
+                rows += measured(part, Path(name), chosen)
     print(results.table(rows))
     results.write(rows, chosen.output)
     print(f"\nMedians and median ratios of all rounds; {time.monotonic() - begin:.0f} s in all.")
 
 
-def measured(part: str, folder: Path, *, quick: bool, tiny: bool) -> list[Row]:
+def measured(part: str, folder: Path, chosen: argparse.Namespace) -> list[Row]:
     """The rows of a part."""
     import bench
 
     if part in ALONE:
-        return alone(part, folder, quick=quick or tiny)
-    sizes = bench.TINY if tiny else bench.QUICK if quick else bench.FULL
+        return alone(part, folder, quick=chosen.quick or chosen.tiny)
+    sizes = bench.TINY if chosen.tiny else bench.QUICK if chosen.quick else bench.FULL
+    if chosen.rounds:
+        sizes = sizes._replace(rounds=chosen.rounds)
     found: list[Row] = import_module(part).measure(bench.Bench(folder, sizes))
     return found
 

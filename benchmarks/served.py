@@ -73,7 +73,7 @@ def jobs(folder: Path) -> dict[str, Job]:
         "GET record, 4 KB": Job("GET", record, token, spread=RECORDS),
         "PUT record, 4 KB": Job("PUT", record, token, body, spread=RECORDS),
         "POST 1 item": Job("POST", into, token, lines[1]),
-        "POST 1,000 items, 300 KB": Job("POST", into, token, thousand),
+        "POST 1,000 items": Job("POST", into, token, thousand),
         "GET page of 100 items": Job("GET", items + "?limit=100&offset={n}", token, spread=ITEMS),
     }
 
