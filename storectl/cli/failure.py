@@ -10,7 +10,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from storectl.errors import NotFound, StorectlError, Unauthorized
+from storectl.errors import Forbidden, NotFound, StorectlError, Unauthorized
 
 if TYPE_CHECKING:
     from storectl.cli.context import Opened, Session
@@ -111,8 +111,11 @@ def _named(error: StorectlError, session: Session | None) -> Failure:
     elif opened and error.http is not None:
         extra.append(("at", _place(opened)))
     if session and isinstance(error, Unauthorized) and hint is None:
-        token, hint = _login(session)
+        token, way = _token(session)
+        hint = f"storectl login{way}"
         extra += [("token", token)] if token else []
+    if session and isinstance(error, Forbidden) and hint is None and error.http is not None:
+        hint = f"storectl token check{_token(session)[1]}"
     return Failure(
         error.exit_code,
         error.code,
@@ -125,14 +128,14 @@ def _named(error: StorectlError, session: Session | None) -> Failure:
     )
 
 
-def _login(session: Session) -> tuple[str | None, str]:
-    """Where the token came from that was refused, and how to get another."""
+def _token(session: Session) -> tuple[str | None, str]:
+    """Where the token in use came from, and the options that lead to its server."""
     from storectl.model.rules import is_token
 
     try:
         target = session.reached or session.chooser.choose()
     except StorectlError:
-        return None, "storectl login"
+        return None, ""
     if target.profile:
         way = f" --profile {target.profile}"
     else:
@@ -140,7 +143,7 @@ def _login(session: Session) -> tuple[str | None, str]:
     source = f"from {target.token_source}" if target.token else None
     if target.token and target.token.startswith("storectl_") and not is_token(target.token):
         source = f"{source}, mistyped or cut: its checksum does not fit"
-    return source, f"storectl login{way}"
+    return source, way
 
 
 TITLES = {"dataset": "dataset", "kvs": "key-value store", "queue": "request queue"}
