@@ -23,6 +23,7 @@ MAY = {  # floor -> the floors below it that it may import
     "cli": GROUND | {"formats", "engine", "client", "server", "transfer", "config"},
 }
 OWNS = {
+    "httpcore": {"client"},
     "httpx": {"client"},
     "apsw": {"engine"},
     "sqlite3": {"transfer"},

@@ -16,6 +16,7 @@ import msgspec
 from storectl import __version__, errors
 from storectl.client.answer import Answer, Whole
 from storectl.client.fast import CONNECTIONS, Fast
+from storectl.client.head import bounded, head_within
 from storectl.client.pace import Bucket, Pace
 from storectl.errors import Network, RateLimited, StorectlError
 from storectl.model import token as tokens
@@ -81,13 +82,14 @@ class Http:
         # Reading the list of authorities takes 20 ms: not for plain http.
         if transport is None and is_here:  # never through HTTP_PROXY
             transport = httpx.HTTPTransport(verify=self._secure, limits=limits)
-        self._client = httpx.Client(
+        client = httpx.Client(
             headers=headers,
             timeout=httpx.Timeout(timeout_secs, connect=min(timeout_secs, 20.0)),
             verify=self._secure,
             limits=limits,
             transport=transport,
         )
+        self._client = bounded(client)
 
     def close(self) -> None:
         if self._fast is not None:
@@ -204,7 +206,8 @@ class Http:
             if answer is not None:
                 return answer
         request = self._client.build_request(method, address, content=body, headers=headers)
-        return self._redirected(self._client.send(request, stream=True))
+        with head_within(self._timeout_secs):
+            return self._redirected(self._client.send(request, stream=True))
 
     def _redirected(self, response: httpx.Response) -> httpx.Response:
         """Follow a GET within the origin, or from https to https without the token."""

@@ -6,7 +6,10 @@ import gzip
 import socket
 import time
 from collections.abc import Callable, Iterator
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from threading import Event, Thread
 
 import httpx
 import pytest
@@ -199,3 +202,39 @@ def test_others_are_reached_through_the_proxy_of_the_environment(
 
     assert asked[0].startswith(b"CONNECT data.example.com:443 ")
     assert b"secret" not in asked[0]
+
+
+SLOW_HEADS = {
+    "answers before the answer": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "a header, drop by drop": b"a",
+}
+
+
+@pytest.mark.parametrize("name", SLOW_HEADS)
+@pytest.mark.parametrize("thread", ["main", "worker"])
+def test_a_head_without_an_end_is_given_up(name: str, thread: str) -> None:
+    """The two kinds of threads have transports of their own."""
+    over = Event()
+
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with suppress(OSError):  # given up
+            connection.recv(65536)
+            connection.sendall(b"" if "before" in name else b"HTTP/1.1 200 OK\r\nX-Drops: ")
+            while not over.wait(0.05):
+                connection.sendall(SLOW_HEADS[name])
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        dripping = Thread(target=drip, args=(listening,))
+        dripping.start()
+        http = Http(f"http://127.0.0.1:{listening.getsockname()[1]}", retries=0, timeout_secs=0.5)
+        call = partial(http.data, ME, dict)
+        ask = call if thread == "main" else pool.submit(call).result
+        try:
+            with pytest.raises(errors.Network, match="did not answer in time"):
+                ask()
+        finally:
+            over.set()
+            dripping.join()
+            http.close()
