@@ -51,7 +51,7 @@ class Journal:
         """What was written last, or None. Local if it cannot be understood: never a guess."""
         try:
             found = msgspec.json.decode(self.path.read_bytes())["state"]
-            return msgspec.convert(found, shape)
+            return msgspec.convert(found, shape, str_keys=True)
         except FileNotFoundError:
             return None
         except (msgspec.MsgspecError, KeyError, TypeError) as error:

@@ -1,8 +1,11 @@
 """Items of files into a dataset, a batch a call; goes on where it was killed.
 
-The journal says before each batch that it is sent, and after it that it is there. What
-a kill leaves in doubt is sent again with the same idempotency key where the store knows
-keys; elsewhere the count of items decides, or nobody does.
+The journal says before each batch that it is sent, and with the next one that it is
+there. What a kill leaves in doubt is sent again with the same idempotency key where the
+store knows keys; elsewhere the count of items decides, or nobody does.
+
+Batches are sent by threads while the next ones are read: by one, and so in order, or by
+several. This thread alone keeps the books.
 """
 
 from __future__ import annotations
@@ -10,11 +13,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import BinaryIO, cast
 from zlib import crc32
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from storectl.errors import (
@@ -36,6 +40,10 @@ from storectl.model.items import Items
 from storectl.transfer.dataset import BATCH_BYTES, Input, Source
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
 from storectl.transfer.journal import Journal
+from storectl.transfer.lanes import Lanes, Outcome, quick_turns
+
+AHEAD = 4
+"""How many times more batches may be there behind one that is not yet than there are lanes."""
 
 REMEMBERED_SECS = 23 * 3600
 """For so long a store surely knows a key: an hour less than it says."""
@@ -49,25 +57,78 @@ NOT_THERE = (
 """Answers which say that a batch was not taken."""
 
 
+class There(Struct, frozen=True, array_like=True):
+    """What became of one batch, or of all up to one: taken, refused, and a sum of the lines."""
+
+    items: int = 0
+    bytes: int = 0
+    refused: int = 0
+    crc: int = 0
+
+    def then(self, other: There) -> There:
+        """Both, the other being the batch that follows."""
+        return There(
+            self.items + other.items,
+            self.bytes + other.bytes,
+            self.refused + other.refused,
+            crc32(other.crc.to_bytes(4), self.crc),
+        )
+
+
+class Sent(Struct, frozen=True, array_like=True):
+    """A batch that nobody acknowledged: its items, and when it was sent first, by the clock."""
+
+    items: int
+    secs: float
+
+
 class State(Struct, frozen=True, kw_only=True):
     """How far a push is. key: of the job; each batch adds its number. base: items before.
 
-    batch_bytes: where batches are cut, in a later version too.
-    batches, items, bytes, refused: acknowledged, and refused by the store among them.
-    crc: of the lines of these batches. pending: items of the batch that was sent and
-    not acknowledged, at pending_secs of the clock.
+    batch_bytes: where batches are cut, in a later version too. The first `batches` of
+    them are acknowledged, with `there` in all; and behind a gap those `ahead`, by
+    number. pending: those in doubt.
     """
 
     key: str
     base: int
     batch_bytes: int
     batches: int = 0
-    items: int = 0
-    bytes: int = 0
-    refused: int = 0
-    crc: int = 0
-    pending: int | None = None
-    pending_secs: float = 0.0
+    there: There = There()
+    ahead: dict[int, There] = field(default_factory=dict)
+    pending: dict[int, Sent] = field(default_factory=dict)
+
+    @property
+    def total(self) -> There:
+        """All that is acknowledged; the sum of lines means nothing where there is a gap."""
+        found = self.there
+        for there in self.ahead.values():
+            found = found.then(there)
+        return found
+
+    @property
+    def last(self) -> int:
+        """The highest number of a batch that was ever sent."""
+        return max(self.batches, *self.ahead, *self.pending, 0)
+
+    def sent(self, number: int, items: int) -> State:
+        """One more batch is on its way."""
+        secs = self.pending[number].secs if number in self.pending else time.time()
+        return replace(self, pending={**self.pending, number: Sent(items, secs)})
+
+    def dropped(self, number: int) -> State:
+        """The batch is surely not there."""
+        return replace(self, pending={n: sent for n, sent in self.pending.items() if n != number})
+
+    def acknowledged(self, number: int, there: There) -> State:
+        """The batch is there."""
+        ahead = {**self.ahead, number: there}
+        batches, all_there = self.batches, self.there
+        while found := ahead.pop(batches + 1, None):
+            batches += 1
+            all_there = all_there.then(found)
+        done = self.dropped(number)
+        return replace(done, batches=batches, there=all_there, ahead=ahead)
 
 
 def push(
@@ -77,8 +138,9 @@ def push(
     *,
     dataset: Dataset | None = None,
     journal: Journal | None = None,
+    jobs: int = 1,
 ) -> Iterator[Event]:
-    """Append the items of all sources, in order, a batch a call.
+    """Append the items of all sources, a batch a call.
 
     An item that cannot be stored is Refused with file and line, and the rest
     goes on. A failure of the store ends it; what was acknowledged stays. Raises
@@ -87,137 +149,219 @@ def push(
     dataset: what ref means, before. journal: held; a job is the dataset and the files,
     their sizes and times. Without one a push cannot go on. It is kept to the end:
     whoever has told that all went well forgets it, or else a kill in between would
-    look like a push that never began.
+    look like a push that never began. jobs: calls at once; with one of them the items
+    keep their order.
     """
     begin = time.monotonic()
     sizes = [source.size for source in sources]
-    sending = _Sending(datasets, ref, dataset, journal)
-    resumed = sending.state
+    sending = _Sending(datasets, ref, dataset, journal, jobs)
     total = sum(size or 0 for size in sizes) if None not in sizes else None
+    resumed = sending.state.total
     yield Started(total, resumed=resumed.items)
     refused = resumed.refused
-    for source in sources:
-        for batch in sending.batches(source):
-            if batch is not None:
-                sending.send(batch, source.name)
-            refused += len(sending.bad)
-            yield from sending.bad
-            sending.bad.clear()
-            yield Advanced(sending.state.items, sending.state.bytes)
-    sending.check_resumed()
+    with closing(sending), quick_turns():
+        for event in sending.run(sources):
+            refused += isinstance(event, Refused)
+            yield event
+    done = sending.state.total
     secs = time.monotonic() - begin
-    yield Finished(sending.state.items, sending.state.bytes, secs, refused, resumed.items)
+    yield Finished(done.items, done.bytes, secs, refused, resumed.items)
+
+
+class _Call(Struct):
+    """One batch on its way. refused: items of it that the store would not take.
+
+    crc: of its lines as they were read; made where the call is.
+    """
+
+    number: int
+    batch: Batch
+    name: str
+    key: str
+    refused: int = 0
+    crc: int | None = None
 
 
 class _Sending:
-    """One run of a push. bad: items that were refused since it was last cleared."""
+    """One run of a push. state: what is known to be there."""
 
     def __init__(
-        self, datasets: Datasets, ref: str, dataset: Dataset | None, journal: Journal | None
+        self,
+        datasets: Datasets,
+        ref: str,
+        dataset: Dataset | None,
+        journal: Journal | None,
+        jobs: int,
     ) -> None:
         self.datasets, self.ref, self.journal = datasets, ref, journal
         base = dataset.item_count if dataset else 0
         kept = journal.read(State) if journal else None
         self.state = kept or State(key=rules.new_id(), base=base, batch_bytes=BATCH_BYTES)
-        self.bad: list[Refused] = []
+        self._lanes = Lanes(self._push, jobs)
+        self._bad: list[Refused] = []
         self._resumed = self.state
         self._number = 0
-        self._crc = 0
+        self._passed = There()
+        self._there: dict[int, Sent] = {}
 
-    def batches(self, source: Source) -> Iterator[Batch | None]:
-        """Batches of one source. A source that cannot be read is no reason to go on later."""
-        try:
-            yield from batches(source, self.bad, self.state.batch_bytes)
-        except (InvalidInput, TooLarge):
-            if self.journal:
-                self.journal.forget()
-            raise
+    def close(self) -> None:
+        self._lanes.close()
 
-    def send(self, batch: Batch, name: str) -> None:
-        """Send one batch, unless an earlier run did; items that break the schema stay behind."""
+    def run(self, sources: list[Source]) -> Iterator[Event]:
+        """Send what the sources hold."""
+        self._settle_doubt()
+        for source in sources:
+            reading = batches(source, self._bad, self.state.batch_bytes)
+            while True:
+                try:
+                    batch = next(reading)
+                except (InvalidInput, TooLarge):
+                    yield from self._collect(self._lanes.most)
+                    if self.journal:  # what cannot be read now is no reason to go on later
+                        self.journal.forget()
+                    raise
+                if batch is None:
+                    break
+                yield from self._send(batch, source.name)
+            yield from self._news()
+        yield from self._collect(self._lanes.most)
+        if self._number < self._resumed.last:
+            raise self._cut_otherwise()
+
+    def _settle_doubt(self) -> None:
+        """Find out what became of batches in doubt, where they cannot just be sent again."""
+        pending = self.state.pending
+        if not pending:
+            return
+        times = [sent.secs for sent in pending.values()]
+        now = time.time()
+        if now - min(times) < REMEMBERED_SECS and self.datasets.keeps_keys():
+            return  # sent again they change nothing
+        doubtful = sum(sent.items for sent in pending.values())
+        there = self.state.total.items
+        before = self.state.base + there
+        if now - max(times) < LAG_SECS:
+            time.sleep(LAG_SECS - max(now - max(times), 0))
+        count = self.datasets.get(self.ref).item_count
+        if count == before + doubtful:
+            self._there = dict(pending)
+        elif count != before:
+            raise Conflict(
+                f"{there:,} items are there; whether the next {doubtful:,} are cannot be "
+                f"told: the dataset has {count:,} items, not {before:,} or {before + doubtful:,}",
+                hint=f"storectl dataset items REF --offset {before} shows what came after them",
+            )
+        self.state = replace(self.state, pending={})
+
+    def _send(self, batch: Batch, name: str) -> Iterator[Event]:
+        """Begin to send one batch, unless an earlier run did."""
         self._number += 1
-        self._crc = crc32(batch.items.lines, self._crc)
-        if self._number <= self._resumed.batches:
-            if self._number == self._resumed.batches:
-                self.check_resumed()
+        number = self._number
+        if self._was_there(number, batch.items):
             return
-        items = batch.items
-        key = f"{self.state.key}-{self._number}"
-        if self.state.pending is not None and self._is_there(self.state.pending):
-            self._note(items, self.state.pending)
-            return
-        try:
-            self._push(items, key)
-        except InvalidInput as error:
-            wrong = _breaking_schema(error)
-            if not wrong:
-                raise
-            self.bad += [Refused(f"{name}:{batch.lines[at]}", why) for at, why in wrong.items()]
-            lines = items.lines.splitlines()
-            items = Items.from_lines([line for at, line in enumerate(lines) if at not in wrong])
-            if len(items):
-                self._push(items, f"{key}-valid")
-            self.state = replace(self.state, refused=self.state.refused + len(wrong))
-        self._note(items, len(items))
+        yield from self._collect(1)
+        while number > self.state.batches + AHEAD * self._lanes.most:
+            yield from self._collect(self._lanes.most - self._lanes.busy + 1)
+        self._start(_Call(number, batch, name, f"{self.state.key}-{number}"))
+        if len(batch.items.lines) < self.state.batch_bytes // 2:
+            # Whatever it comes from may pause; what became of it is told before.
+            yield from self._collect(self._lanes.most)
 
-    def check_resumed(self) -> None:
-        """Raise Conflict unless the batches that were passed over are those of the earlier run."""
+    def _was_there(self, number: int, items: Items) -> bool:
+        """Whether an earlier run sent a batch, which then must be the same."""
         was = self._resumed
-        if self._number > was.batches or (self._number, self._crc) == (was.batches, was.crc):
-            return
-        raise Conflict(
-            f"the files are not cut as they were: {was.items:,} items of them are there already",
+        if sent := self._there.get(number):
+            refused = len(items) - sent.items
+            there = There(sent.items, len(items.lines), refused, crc32(items.lines))
+            self.state = self.state.acknowledged(number, there)
+            return True
+        if number > was.batches and number not in was.ahead:
+            return False
+        crc = crc32(items.lines)
+        if number > was.batches:
+            same = crc == was.ahead[number].crc
+        else:
+            self._passed = self._passed.then(There(crc=crc))
+            same = number < was.batches or self._passed.crc == was.there.crc
+        if not same:
+            raise self._cut_otherwise()
+        return True
+
+    def _cut_otherwise(self) -> Conflict:
+        return Conflict(
+            f"the files are not cut as they were: {self._resumed.total.items:,} items of them "
+            "are there already",
             hint="--restart pushes all of them again",
         )
 
-    def _push(self, items: Items, key: str) -> None:
-        self._write(replace(self.state, pending=len(items), pending_secs=time.time()), True)
-        try:
-            self.datasets.push(self.ref, items, idempotency_key=key)
-        except NOT_THERE as error:
-            if not (isinstance(error, InvalidInput) and _breaking_schema(error)):
-                self._give_up()
-            raise
+    def _start(self, call: _Call) -> None:
+        self._write(self.state.sent(call.number, len(call.batch.items)))
+        self._lanes.start(call)
 
-    def _note(self, items: Items, count: int) -> None:
-        """The batch is there."""
-        done = replace(
-            self.state,
-            batches=self._number,
-            items=self.state.items + count,
-            bytes=self.state.bytes + len(items.lines),
-            crc=self._crc,
-            pending=None,
-        )
-        self._write(done, False)
+    def _push(self, call: _Call) -> None:
+        """In a thread of its own."""
+        if call.crc is None:
+            call.crc = crc32(call.batch.items.lines)
+        self.datasets.push(self.ref, call.batch.items, idempotency_key=call.key)
 
-    def _give_up(self) -> None:
-        """The store refused a batch: it is in no doubt, and what came before it stays told."""
-        self._write(replace(self.state, pending=None), True)
-        if self.journal and not self.state.batches:
-            self.journal.forget()
+    def _collect(self, free: int) -> Iterator[Event]:
+        """Note what has come to its end, until so many lanes are free; then raise what failed."""
+        before = self.state
+        failures = [self._settle(outcome) for outcome in self._lanes.over(free)]
+        failed = next(filter(None, failures), None)
+        if failed:
+            for outcome in self._lanes.over(self._lanes.most):
+                self._settle(outcome)
+            self._write(self.state)
+            if self.journal and not self.state.last:
+                self.journal.forget()
+        yield from self._news()
+        if self.state is not before:
+            done = self.state.total
+            yield Advanced(done.items, done.bytes)
+        if failed:
+            raise failed
 
-    def _write(self, state: State, durable: bool) -> None:
+    def _settle(self, outcome: Outcome[_Call]) -> BaseException | None:
+        """Note what became of a call; the failure that ends the push, if it is one."""
+        call, error = outcome
+        if isinstance(error, InvalidInput) and (wrong := _breaking_schema(error)):
+            self._send_rest(call, wrong)
+            return None
+        if error is None:
+            self._note(call, call.batch.items)
+        elif isinstance(error, NOT_THERE):
+            self.state = self.state.dropped(call.number)
+        return error
+
+    def _note(self, call: _Call, items: Items) -> None:
+        there = There(len(items), len(items.lines), call.refused, call.crc or 0)
+        self.state = self.state.acknowledged(call.number, there)
+
+    def _send_rest(self, call: _Call, wrong: dict[int, str]) -> None:
+        """Send a batch again without the items that break the schema."""
+        batch = call.batch
+        self._bad += [Refused(f"{call.name}:{batch.lines[at]}", why) for at, why in wrong.items()]
+        kept = [at for at in range(len(batch.lines)) if at not in wrong]
+        lines = batch.items.lines.splitlines()
+        items = Items.from_lines([lines[at] for at in kept])
+        rest = Batch(items, [batch.lines[at] for at in kept])
+        refused = call.refused + len(wrong)
+        again = _Call(call.number, rest, call.name, f"{call.key}-valid", refused, call.crc)
+        if kept:
+            self._start(again)
+        else:
+            self._note(again, items)
+
+    def _news(self) -> Iterator[Event]:
+        """Items that were refused since it was last asked."""
+        yield from self._bad
+        self._bad.clear()
+
+    def _write(self, state: State) -> None:
         self.state = state
         if self.journal:
-            self.journal.write(state, durable=durable)
-
-    def _is_there(self, pending: int) -> bool:
-        """Whether a batch in doubt was taken. Conflict if nobody knows."""
-        age = time.time() - self.state.pending_secs
-        if age < REMEMBERED_SECS and self.datasets.keeps_keys():
-            return False  # sent again it changes nothing
-        before = self.state.base + self.state.items
-        if age < LAG_SECS:
-            time.sleep(LAG_SECS - max(age, 0))
-        count = self.datasets.get(self.ref).item_count
-        if count in (before, before + pending):
-            return count != before
-        raise Conflict(
-            f"{self.state.items:,} items are there; whether the next {pending:,} are cannot be "
-            f"told: the dataset has {count:,} items, not {before:,} or {before + pending:,}",
-            hint=f"storectl dataset items REF --offset {before} shows what came after them",
-        )
+            self.journal.write(state, durable=True)
 
 
 def batches(

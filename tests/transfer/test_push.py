@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from threading import Semaphore
 from typing import Any, BinaryIO
 
 import pytest
@@ -20,7 +21,7 @@ from storectl.model.items import Items
 from storectl.transfer.dataset import Source
 from storectl.transfer.events import Finished, Refused
 from storectl.transfer.journal import Journal
-from storectl.transfer.push import push
+from storectl.transfer.push import AHEAD, push
 
 COUNT = 1_000
 
@@ -90,11 +91,11 @@ def opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def run(datasets: Any, file: Path, folder: Path) -> list[Any]:
+def run(datasets: Any, file: Path, folder: Path, jobs: int = 1) -> list[Any]:
     source = Source(str(file), partial(opened, file))
     with Journal(folder / "state", "push", {"file": str(file)}) as journal:
         before = datasets.get("~a")
-        events = list(push(datasets, "~a", [source], dataset=before, journal=journal))
+        events = list(push(datasets, "~a", [source], dataset=before, journal=journal, jobs=jobs))
         journal.forget()
         return events
 
@@ -258,3 +259,110 @@ def test_a_packed_file_that_is_cut_is_told(
 
     with pytest.raises(InvalidInput, match=r"items\.gz: not valid (gzip|zstd): it ends too early"):
         run(Failing(store), packed, tmp_path)
+
+
+JOBS = 2
+
+
+class Stuck(Failing):
+    """One whose first batch is not taken before as many others are as may go ahead of it."""
+
+    def __init__(self, store: EngineStore, keeps_keys: bool = True) -> None:
+        super().__init__(store, keeps_keys)
+        self.error = Network("the connection broke")
+        self.others = Semaphore(0)
+        self.is_first = True
+
+    def push(self, ref: str, items: Items, *, idempotency_key: str | None = None) -> None:
+        self.keys.append(idempotency_key)
+        if self.is_first and str(idempotency_key).endswith("-1"):
+            self.is_first = False
+            for _ in range(AHEAD * JOBS - 1):
+                assert self.others.acquire(timeout=60)
+            if self.lands:
+                self._land(ref, items, idempotency_key)
+            raise self.error
+        self._land(ref, items, idempotency_key)
+        self.others.release()
+
+
+def test_batches_of_several_lanes_all_come_once(
+    store: EngineStore, file: Path, tmp_path: Path
+) -> None:
+    datasets = Failing(store)
+
+    done = run(datasets, file, tmp_path, jobs=JOBS)
+
+    assert sorted(numbers(store)) == list(range(COUNT))
+    assert done[-1][:2] == (COUNT, file.stat().st_size)
+    assert len(set(datasets.keys)) == len(datasets.keys)
+
+
+@pytest.mark.parametrize("lands", [True, False])
+@pytest.mark.parametrize("again", [1, JOBS])
+def test_the_journal_knows_which_batches_are_there_and_not_only_how_many(
+    store: EngineStore, file: Path, tmp_path: Path, lands: bool, again: int
+) -> None:
+    datasets = Stuck(store)
+    datasets.lands = lands
+    with pytest.raises(Network):
+        run(datasets, file, tmp_path, jobs=JOBS)
+    sent = [str(key).rpartition("-")[2] for key in datasets.keys]
+    datasets.keys.clear()
+
+    done = run(datasets, file, tmp_path, jobs=again)
+
+    assert sorted(map(int, sent)) == list(range(1, AHEAD * JOBS + 1))
+    assert {str(key).rpartition("-")[2] for key in datasets.keys}.isdisjoint(set(sent) - {"1"})
+    assert sorted(numbers(store)) == list(range(COUNT))
+    assert done[-1].moved == COUNT
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+@pytest.mark.parametrize("lands", [True, False])
+def test_without_keys_the_count_of_items_decides_about_all_in_doubt(
+    store: EngineStore, file: Path, tmp_path: Path, lands: bool
+) -> None:
+    datasets = Stuck(store, keeps_keys=False)
+    datasets.lands = lands
+    with pytest.raises(Network):
+        run(datasets, file, tmp_path, jobs=JOBS)
+
+    run(datasets, file, tmp_path, jobs=JOBS)
+
+    assert sorted(numbers(store)) == list(range(COUNT))
+
+
+def test_a_batch_that_went_ahead_is_compared_when_its_file_comes_again(
+    store: EngineStore, file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Network):
+        run(Stuck(store), file, tmp_path, jobs=JOBS)
+    there = numbers(store)
+    file.write_text(file.read_text().replace('{"n":200}', '{"n":-10}'))
+
+    with pytest.raises(Conflict, match="not cut as they were"):
+        run(Failing(store), file, tmp_path)
+
+    assert set(numbers(store)) - set(there) <= set(range(200))
+
+
+def test_a_batch_that_breaks_the_schema_goes_again_without_what_breaks_it(
+    store: EngineStore, file: Path, tmp_path: Path
+) -> None:
+    text = file.read_text()
+    for n in (5, 6, 700):
+        text = text.replace(f'{{"n":{n}}}\n', f'{{"n":"{n}"}}\n')
+    file.write_text(text)
+    fields = {"properties": {"n": {"type": "integer"}}}
+    store.datasets.create("b", schema={"actorSpecification": 1, "fields": fields})
+
+    with Journal(tmp_path / "state", "push", {}) as journal:
+        source = Source(str(file), partial(opened, file))
+        events = list(push(store.datasets, "~b", [source], journal=journal, jobs=JOBS))
+
+    assert {each.where for each in events if isinstance(each, Refused)} == {
+        f"{file}:{n + 1}" for n in (5, 6, 700)
+    }
+    assert (events[-1].moved, events[-1].refused) == (COUNT - 3, 3)
+    assert store.datasets.get("~b").item_count == COUNT - 3
