@@ -22,12 +22,12 @@ class Wrong(Exception):
 
 
 class Run(NamedTuple):
-    """A job that was done. count: of what it moved. memory_mib: the most it had.
+    """A job that was done. moved: how many. memory_mib: the most it had.
 
     load: of the machine then, by all who use it.
     """
 
-    count: int
+    moved: int
     secs: float
     memory_mib: float = 0.0
     cpu_secs: float = 0.0
@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
     @property
     def rate(self) -> float:
-        return self.count / self.secs
+        return self.moved / self.secs
 
 
 def timed(words: list[str], env: dict[str, str], count: int = 1, output: Path | None = None) -> Run:
@@ -83,5 +83,5 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
             return
         except OSError:
             if process.poll() is not None or time.monotonic() > end:
-                raise Wrong(f"{process.args} did not start") from None
+                raise Wrong(f"{process.args!r} did not start") from None
             time.sleep(0.05)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from results import Row
 
 ALONE = ("startup", "bulk", "calls", "server")
-WITH_PEERS = ("items", "tables", "queues", "records", "memory")
+WITH_PEERS = ("items", "tables", "queues", "records", "client", "memory")
 PARTS = ALONE + WITH_PEERS
 OUTPUT = Path(__file__).parents[1] / ".bench" / "last.json"
 
