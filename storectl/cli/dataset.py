@@ -23,6 +23,7 @@ from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
 from storectl.errors import Forbidden, InvalidInput, Partial
 from storectl.formats import write
+from storectl.formats.blocks import decoder
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.model.store import Store
 from storectl.transfer.dataset import Source, save
@@ -132,7 +133,7 @@ def _table(ctx: Context, datasets: Datasets, ref: str, query: ItemsQuery, all: b
     if preview:
         query = msgspec.structs.replace(query, limit=PREVIEW)
     page = datasets.items(ref, query)
-    decode = msgspec.json.Decoder().decode_lines
+    decode = decoder(float)
     rows = (row for block in checked(page, query) for row in decode(block))
     first: list[Row] = []
     for row in rows:

@@ -27,6 +27,7 @@ from storectl.errors import (
     TooLarge,
     UnsupportedEncoding,
 )
+from storectl.formats.blocks import decoder
 from storectl.model import rules
 from storectl.model.dataset import Datasets, ItemsQuery
 from storectl.model.items import Items
@@ -109,7 +110,7 @@ def _there(copy: DatasetCopy, total: int) -> int:
 
 def _item(rows: Rows, at: int) -> Any:
     _, blocks = rows.answer(at, at + 1)
-    return msgspec.json.Decoder().decode_lines(b"".join(blocks))
+    return decoder(float)(b"".join(blocks))
 
 
 def _lines(copy: DatasetCopy, rows: Rows, start: int) -> Iterator[bytes]:

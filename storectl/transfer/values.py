@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from storectl.errors import Internal
 from storectl.model.items import mended
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -14,11 +15,15 @@ _encode = msgspec.json.encode
 
 
 def decoded(line: bytes) -> Any:
-    """The value of a JSON text, its numbers exact: int or Decimal."""
+    """The value of a JSON text, its numbers exact: int or Decimal. Internal if it is none."""
     try:
         return _decoder.decode(line)
     except msgspec.DecodeError:
+        pass
+    try:
         return _decoder.decode(mended(line))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Internal(f"The store holds an item that is not JSON: {error}") from None
 
 
 def same(one: bytes, other: bytes) -> bool:

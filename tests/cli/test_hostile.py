@@ -276,6 +276,54 @@ def test_a_working_folder_that_is_gone_is_told(cli: Cli) -> None:
     assert "Traceback" not in found.stderr
 
 
+class NoJson(BaseHTTPRequestHandler):
+    """A server one of whose items is a page of HTML."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        times = dict.fromkeys(("createdAt", "modifiedAt", "accessedAt"), "2024-01-01T00:00:00.000Z")
+        told = {"id": "a" * 17, "userId": "b" * 17, "itemCount": 2, **times}
+        body = json.dumps({"data": told}).encode()
+        if "/items" in self.path:
+            body = b'{"a":1}\n<html>Bad gateway</html>\n'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Apify-Pagination-Total", "2")
+        self.send_header("X-Apify-Pagination-Count", "2")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["items", "~x"],
+        ["items", "~x", "--csv"],
+        ["pull", "~x", "-o", "out.xlsx"],
+        ["verify", "~x", "two.jsonl"],
+        ["stats", "~x"],
+    ],
+    ids=" ".join,
+)
+def test_an_item_of_a_server_that_is_no_json_is_told_in_one_line(cli: Cli, args: list[str]) -> None:
+    (cli.folder / "two.jsonl").write_text('{"a":1}\n{"a":2}\n')
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoJson) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        env = {"STORECTL_STORE": "", "STORECTL_SERVER": f"http://127.0.0.1:{server.server_port}"}
+
+        done = cli.on_terminal("dataset", *args, env=env | {"NO_COLOR": "1"})
+        server.shutdown()
+
+    assert done.code == 1
+    told = [line for line in done.out.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1
+    assert "holds an item that is not JSON" in told[0]
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_data_in_a_pipe_is_utf_8_whatever_the_locale(cli: Cli, encoding: str) -> None:
     cli("dataset", "push", "words", "--create", stdin='{"w":"é 日 😀"}\n')
