@@ -17,12 +17,12 @@ from storectl.cli.options import OutputFile, Ref
 from storectl.cli.output import Output, Row
 from storectl.cli.progress import Progress, summary
 from storectl.cli.resume import Resume, resumable
-from storectl.cli.shaping import Shaping, format_of_file, option, shaped
+from storectl.cli.shaping import FORMATS, Shaping, format_of_file, option, shaped
 from storectl.cli.sources import sources_of
 from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
 from storectl.errors import Forbidden, InvalidInput, Partial
-from storectl.formats import write
+from storectl.formats import BINARY, write
 from storectl.formats.blocks import decoder
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.model.store import Store
@@ -53,7 +53,7 @@ app.later("copy_dataset:add_copy", "copy", aliases={"cp": "copy"})
 PREVIEW = 20
 """Rows on a terminal where nothing says how many."""
 
-FormatName = Literal["json", "jsonl", "csv", "tsv", "xml", "rss", "html", "xlsx"]
+FormatName = Literal["json", "jsonl", "csv", "tsv", "xml", "rss", "html", "xlsx", "parquet"]
 
 
 @app.command("items", aliases=("get-items", "get"))
@@ -63,9 +63,7 @@ def items(
     ref: Ref,
     format: Annotated[
         FormatName | None,
-        option(
-            "--format", "-f", metavar="FORMAT", help="json, jsonl, csv, tsv, xml, rss, html, xlsx."
-        ),
+        option("--format", "-f", metavar="FORMAT", help=", ".join(FORMATS) + "."),
     ] = None,
     output: OutputFile = None,
     all: Annotated[
@@ -91,9 +89,10 @@ def items(
     query = shaping.query(picked)
     out = ctx.obj.output
     to_file = output if output is not None and str(output) != "-" else None
-    if wanted == "xlsx" and to_file is None and out.on_terminal:
+    if wanted in BINARY and to_file is None and out.on_terminal:
         raise InvalidInput(
-            "xlsx is not for a terminal", hint=f"storectl dataset items {ref} -o {ref}.xlsx"
+            f"{wanted} is not for a terminal",
+            hint=f"storectl dataset items {ref} -o {ref}.{wanted}",
         )
     store, opened = ctx.obj.open(ref, "dataset")
     if picked == ("?",):

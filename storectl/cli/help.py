@@ -107,9 +107,11 @@ def _formats() -> str:
         (one.name, f"{one.media_type.partition(';')[0]}, {one.suffix}") for one in FORMATS.values()
     ]
     rows.append(("tsv", "as csv, with tabs and without a byte order mark"))
-    text = """Formats of `dataset items --format`, as the API has them.
+    text = """Formats of `dataset items --format`, as the API has them; and parquet, made here.
 
-In csv, tsv, html and xlsx a column is the path to a leaf: seller/name, tags/0.
+In csv, tsv, html and xlsx a column is the path to a leaf: seller/name, tags/0. In
+parquet objects are structs and lists are lists; fields of several types, maps of
+more than 500 names and integers over 64 bits are JSON text. Missing is null there.
 `dataset push` reads json, jsonl and csv.
 """
     return page.page("storectl dataset items REF --format FORMAT", text, [("Formats", rows)])

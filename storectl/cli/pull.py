@@ -31,7 +31,7 @@ def pull(
     ctx: Context,
     ref: Ref,
     format: Annotated[
-        Literal["json", "jsonl", "csv", "tsv", "xml", "rss", "html", "xlsx"] | None,
+        Literal["json", "jsonl", "csv", "tsv", "xml", "rss", "html", "xlsx", "parquet"] | None,
         option("--format", "-f", metavar="FORMAT", help=", ".join(FORMATS) + "."),
     ] = None,
     output: Annotated[

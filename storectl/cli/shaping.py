@@ -15,10 +15,11 @@ from storectl.cli.options import Limit, comma
 from storectl.formats import Options
 from storectl.model.dataset import ItemsQuery
 
-FORMATS = ("json", "jsonl", "csv", "tsv", "xml", "rss", "html", "xlsx")
+FORMATS = ("json", "jsonl", "csv", "tsv", "xml", "rss", "html", "xlsx", "parquet")
 SUFFIXES = {
     ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv",
     ".xml": "xml", ".rss": "rss", ".html": "html", ".htm": "html", ".xlsx": "xlsx",
+    ".parquet": "parquet",
 }  # fmt: skip
 
 Listed = list[str] | None

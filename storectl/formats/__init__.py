@@ -1,4 +1,4 @@
-"""Items as bytes in seven formats, and bytes as items. Pure, streaming, constant memory.
+"""Items as bytes in eight formats, and bytes as items. Pure, streaming, constant memory.
 
 A format is one module, loaded when it is asked for.
 """
@@ -18,6 +18,7 @@ from storectl.errors import InvalidInput
 if TYPE_CHECKING:
     from storectl.formats.batch import Batch, OnBad
 
+BINARY = ("xlsx", "parquet")
 READABLE = ("json", "jsonl", "csv")
 _READ_BYTES = 4 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -72,6 +73,7 @@ FORMATS: dict[str, Format] = {
         ),
         Format("xml", "application/xml; charset=utf-8", ".xml", True),
         Format("rss", "application/rss+xml; charset=utf-8", ".rss", True),
+        Format("parquet", "application/vnd.apache.parquet", ".parquet", True),
     )
 }
 
@@ -91,7 +93,7 @@ def write(name: str, blocks: Iterable[bytes], options: Options) -> Iterator[byte
 
     chunks: Iterator[bytes] = import_module(f"storectl.formats.{name}").write(blocks, options)
     has_bom = name == "csv" if options.bom is None else options.bom
-    if has_bom and name != "xlsx":
+    if has_bom and name not in BINARY:
         chunks = chain((_BOM,), chunks)
     return gather(chunks)
 

@@ -18,7 +18,7 @@ from storectl.transfer.windows import Rows, Window
 
 EXACT = 16_384
 """Different values of a field that are counted; beyond them their number is estimated from
-as many of their hashes, with a standard error of 0.8 %."""
+as many of their hashes or up to twice that, with a standard error of 0.8 % at most."""
 
 MOST_HASHES = 400_000
 """In memory, of all fields together: 32 MB. With more, each field keeps fewer."""
@@ -88,9 +88,10 @@ class Distinct:
         """How many, and whether that is counted."""
         if self._ceiling is None and len(self.hashes) <= self.limit:
             return len(self.hashes), True
-        self.shrink(self.limit)
+        if self._ceiling is None:
+            self.shrink(self.limit)
         assert self._ceiling is not None
-        return round((len(self.hashes) - 1) * _HASHES / self._ceiling), False
+        return round(len(self.hashes) * _HASHES / self._ceiling), False
 
 
 class _Place:

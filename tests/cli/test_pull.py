@@ -48,6 +48,7 @@ def test_a_file_is_named_after_the_dataset_and_told(
         (["-f", "tsv", "--gzip"], "cars.tsv.gz"),
         (["--zstd"], "cars.jsonl.zst"),
         (["-f", "xlsx"], "cars.xlsx"),
+        (["-f", "parquet"], "cars.parquet"),
         (["-o", "a.b.json"], "a.b.json"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storectl.errors import Internal, InvalidInput
-from storectl.formats import FORMATS, Options, detect, read, write
+from storectl.formats import BINARY, FORMATS, Options, detect, read, write
 from storectl.formats.blocks import gather, recut
 from storectl.model.rules import MAX_COLUMN_NAME, MAX_COLUMNS
 from tests.formats.writing import FEW, ITEMS, Item, golden, lines, written
@@ -24,12 +24,12 @@ FEED = {
 TABLES = ("csv", "html", "xlsx")
 
 
-def test_the_formats_are_those_of_the_api() -> None:
-    assert list(FORMATS) == ["json", "jsonl", "csv", "html", "xlsx", "xml", "rss"]
+def test_the_formats_are_those_of_the_api_and_parquet() -> None:
+    assert list(FORMATS) == ["json", "jsonl", "csv", "html", "xlsx", "xml", "rss", "parquet"]
     assert {name for name, form in FORMATS.items() if not form.self_closing} == {"jsonl", "csv"}
     for name, form in FORMATS.items():
         assert form.suffix == f".{name}"
-        assert form.media_type.endswith("; charset=utf-8") == (name != "xlsx")
+        assert form.media_type.endswith("; charset=utf-8") == (name not in BINARY)
 
 
 @pytest.mark.parametrize("name", ["json", "jsonl", "csv", "html", "xml", "rss"])
