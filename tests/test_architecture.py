@@ -39,7 +39,7 @@ OWNS = {
 KEEPERS = {"engine": {"cli/context.py"}, "client": {"cli/context.py"}}
 """Inside cli/, the only files that choose what keeps a store."""
 
-NOUNS = ("dataset", "kvs", "queue", "token", "storage")
+NOUNS = ("dataset", "kvs", "queue", "token", "access", "storage")
 FLOORS = ("model", "engine", "client", "server", "cli")
 
 FILES = sorted(ROOT.rglob("*.py"))
@@ -103,15 +103,14 @@ def test_sql_stands_in_sql_files() -> None:
 
 
 def test_every_endpoint_has_a_handler() -> None:
-    from storectl.model import dataset, kvs, queue, token
+    from storectl.model import access, dataset, kvs, queue, token
     from storectl.model.endpoint import Endpoint
     from storectl.server.app import HANDLERS
 
-    named = {
-        value
-        for module in (dataset, kvs, queue, token)
-        for value in vars(module).values()
-        if isinstance(value, Endpoint)
-    }
+    named = set()
+    for module in (access, dataset, kvs, queue, token):
+        for value in vars(module).values():
+            several = value.values() if isinstance(value, dict) else [value]
+            named |= {one for one in several if isinstance(one, Endpoint)}
 
     assert named == set(HANDLERS)

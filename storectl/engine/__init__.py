@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from storectl.errors import InvalidInput
+from storectl.model import rules
 
 if TYPE_CHECKING:
     from storectl.engine.store import EngineStore
@@ -15,11 +17,13 @@ DEFAULT_USER = "local"
 """Who owns the storages of an embedded store unless another user is named."""
 
 
-def open_store(url: str, *, username: str | None = None) -> EngineStore:
+def open_store(
+    url: str, *, username: str | None = None, clock: Callable[[], int] | None = None
+) -> EngineStore:
     """Open the store in a folder, made if it is not there.
 
     url: a path, or file:///PATH. username: who the store speaks for, made if
-    needed. Raises Local if the folder cannot be used.
+    needed. clock: another than the machine's. Raises Local if the folder cannot be used.
     """
     from storectl.engine.store import EngineStore  # --version and help open no store
 
@@ -36,4 +40,4 @@ def open_store(url: str, *, username: str | None = None) -> EngineStore:
         raise InvalidInput(
             f"Store {url!r} is below the home of nobody", hint="name a folder"
         ) from None
-    return EngineStore(folder, username or DEFAULT_USER)
+    return EngineStore(folder, username or DEFAULT_USER, clock or rules.now_ms)

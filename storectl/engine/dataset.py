@@ -92,7 +92,7 @@ class Datasets(Keeper[Dataset]):
                 if self.answered(tx, no, idempotency_key) is not None:
                     return
                 self.answer(tx, no, idempotency_key, b"{}")
-            found = tx.one(self.sql["reserve"], now=rules.now_ms(), **taken)
+            found = tx.one(self.sql["reserve"], now=self.clock(), **taken)
             if found is None:
                 raise NotFound.of("dataset", ref)
             first, tail_first, tail_rows, tail_bytes = found

@@ -59,10 +59,10 @@ class KeyValueStores(Keeper[KeyValueStore]):
         reads: Reads,
         blobs: Blobs,
         clock: Callable[[], int] = rules.now_ms,
+        token_id: str | None = None,
     ) -> None:
-        super().__init__(db, user, reads)
+        super().__init__(db, user, reads, clock, token_id)
         self.blobs = blobs
-        self.clock = clock
         self._collected = 0.0
 
     def create(

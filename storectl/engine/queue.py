@@ -8,12 +8,11 @@ free, whether or not its row says so yet.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
 
-from storectl.engine.db import Db, Tx
+from storectl.engine.db import Tx
 from storectl.engine.request import (
     Writes,
     ids_json,
@@ -22,7 +21,7 @@ from storectl.engine.request import (
     sorted_out,
     to_written,
 )
-from storectl.engine.storage import Keeper, Reads, StorageRow, check_window, common
+from storectl.engine.storage import Keeper, StorageRow, check_window, common
 from storectl.errors import InvalidInput, Local
 from storectl.model import rules
 from storectl.model.queue import (
@@ -37,22 +36,12 @@ from storectl.model.queue import (
     check_lock_secs,
 )
 from storectl.model.request import Request, check_key, no_request
-from storectl.model.token import User
 
 
 class Queues(Keeper[Queue]):
-    """The keeper of request queues. See model/queue.py for the promise.
-
-    clock: milliseconds since 1970; locks and times are counted by it.
-    """
+    """The keeper of request queues. See model/queue.py for the promise."""
 
     noun = "queue"
-
-    def __init__(
-        self, db: Db, user: User | None, reads: Reads, clock: Callable[[], int] = rules.now_ms
-    ) -> None:
-        super().__init__(db, user, reads)
-        self.clock = clock
 
     def add(
         self,

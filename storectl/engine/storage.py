@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -35,6 +36,7 @@ class StorageRow(Struct, frozen=True):
     title: str | None
     general_access: str
     secret: str
+    token_id: str | None
     schema: str | None
     created_at: int
     modified_at: int
@@ -99,30 +101,50 @@ class Reads:
 
 
 class Keeper(Generic[Kind]):
-    """Storages of one noun, seen by one user."""
+    """Storages of one noun, seen by one user.
+
+    clock: milliseconds since 1970. token_id: of the token with a scope that the user
+    calls with; what is created will be known as its.
+    """
 
     noun: str
     made: type[Kind]
 
-    def __init__(self, db: Db, user: User | None, reads: Reads) -> None:
+    def __init__(
+        self,
+        db: Db,
+        user: User | None,
+        reads: Reads,
+        clock: Callable[[], int] = rules.now_ms,
+        token_id: str | None = None,
+    ) -> None:
         self.db = db
         self.user = user
         self.reads = reads
+        self.clock = clock
+        self.token_id = token_id
         self._forgot_at = 0
         self.sql = statements(self.noun, db.dialect)
         self.shared = statements("storage", db.dialect)
+        self.access = statements("access", db.dialect)
 
     def list(self, query: ListQuery) -> Listed[Kind]:
-        """The user's storages. Nothing is shared with anyone yet."""
+        """What the user owns and what is shared with them, or one of both."""
         limit = check_window(query.offset, query.limit)
         if query.ownership not in (None, "ownedByMe", "sharedWithMe"):
             raise InvalidInput(
                 f"ownership must be ownedByMe or sharedWithMe, not {query.ownership!r}",
                 type="invalid-parameter",
             )
-        if self.user is None or query.ownership == "sharedWithMe":
+        if self.user is None:
             return Listed(total=0, offset=query.offset, limit=limit, items=[])
-        which = {"user_id": self.user.id, "noun": self.noun, "unnamed": query.unnamed}
+        which = {
+            "user_id": self.user.id,
+            "noun": self.noun,
+            "unnamed": query.unnamed,
+            "own": query.ownership != "sharedWithMe",
+            "shared": query.ownership != "ownedByMe",
+        }
         total = self.db.one(self.shared["total"], **which)
         rows = self.db.all(
             self.shared["list_desc" if query.desc else "list"],
@@ -134,7 +156,10 @@ class Keeper(Generic[Kind]):
             total=total[0] if total else 0,
             offset=query.offset,
             limit=limit,
-            items=[self.describe(StorageRow(*row), self.user.username) for row in rows],
+            items=[
+                self.describe(row, self._username(row.user_id))
+                for row in (StorageRow(*row) for row in rows)
+            ],
         )
 
     def create(
@@ -153,8 +178,9 @@ class Keeper(Generic[Kind]):
             "user_id": user.id,
             "name": name,
             "secret": rules.new_id() + rules.new_id(),
+            "token_id": self.token_id,
             "schema": msgspec.json.encode(schema).decode() if schema else None,
-            "now": rules.now_ms(),
+            "now": self.clock(),
         }
 
         def work(tx: Tx) -> tuple[StorageRow, bool]:
@@ -187,7 +213,7 @@ class Keeper(Generic[Kind]):
             "set_title": change.title is not UNSET,
             "title": None if change.title is UNSET else change.title,
             "general_access": None if change.general_access is UNSET else change.general_access,
-            "now": rules.now_ms(),
+            "now": self.clock(),
         }
         try:
             now = self.db.write(lambda tx: tx.one(self.shared["update"], **values))
@@ -219,6 +245,8 @@ class Keeper(Generic[Kind]):
         def work(tx: Tx) -> None:
             if self.erase(tx, no, ERASE_ROWS) < ERASE_ROWS:
                 tx.all(self.shared["forget_answers"], no=no)
+                tx.all(self.access["forget_grants"], no=no)
+                tx.all(self.access["forget_links"], no=no)
                 tx.all(self.shared["strike_erased"], no=no)
 
         self.db.write(work)
@@ -246,7 +274,7 @@ class Keeper(Generic[Kind]):
 
     def touch(self, row: StorageRow) -> None:
         """Move the last access, at most once an hour. Reading works on a read-only store."""
-        now = rules.now_ms()
+        now = self.clock()
         if now - row.accessed_at < rules.TOUCH_SECS * 1000:
             return
         try:
@@ -258,7 +286,7 @@ class Keeper(Generic[Kind]):
         """The answer to an earlier write with this key, if it is under 24 hours old."""
         if key is None:
             return None
-        since = rules.now_ms() - rules.IDEMPOTENCY_SECS * 1000
+        since = self.clock() - rules.IDEMPOTENCY_SECS * 1000
         row = tx.one(self.shared["answered"], no=no, key=key, since=since)
         return row[0] if row else None
 
@@ -266,7 +294,7 @@ class Keeper(Generic[Kind]):
         """Remember the answer to a write."""
         if key is None:
             return
-        now = rules.now_ms()
+        now = self.clock()
         tx.all(self.shared["answer"], no=no, key=key, now=now, answer=answer)
         if now - self._forgot_at > FORGET_MS:
             self._forgot_at = now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,47 +12,61 @@ from storectl.engine.db import Db, statements
 from storectl.engine.memory import Memory
 from storectl.engine.sqlite import SqliteDb
 from storectl.engine.storage import Reads
-from storectl.engine.token import Tokens, make_user, to_user
+from storectl.engine.token import Tokens, make_user
 from storectl.errors import NotFound
+from storectl.model import rules
 from storectl.model.ref import Ref
 from storectl.model.store import Place
-from storectl.model.token import User
+from storectl.model.token import Caller, User
 
 if TYPE_CHECKING:
+    from storectl.engine.access import AccessRights
     from storectl.engine.dataset import Datasets
     from storectl.engine.kvs import KeyValueStores
     from storectl.engine.queue import Queues
 
 FLUSH_SECS = 5.0
+MOST_VIEWS = 1000
 
 
 class View:
-    """The store seen by one user: the four keepers, each imported when it is asked."""
+    """The store seen by one caller: the keepers, each imported when it is asked."""
 
     def __init__(
-        self, db: Db, folder: Path, user: User | None, reads: Reads, *, administrator: bool = False
+        self,
+        db: Db,
+        folder: Path,
+        caller: Caller | None,
+        reads: Reads,
+        clock: Callable[[], int] = rules.now_ms,
+        *,
+        administrator: bool = False,
     ) -> None:
-        self._db, self.folder, self._user, self._reads = db, folder, user, reads
+        self._db, self.folder, self._reads, self.now_ms = db, folder, reads, clock
+        self._caller = caller
+        self._user = caller.user if caller else None
+        self._token_id = caller.token_id if caller and caller.scope else None
         self._administrator = administrator
 
     @cached_property
     def datasets(self) -> Datasets:
         from storectl.engine.dataset import Datasets
 
-        return Datasets(self._db, self._user, self._reads)
+        return Datasets(self._db, self._user, self._reads, self.now_ms, self._token_id)
 
     @cached_property
     def kvs(self) -> KeyValueStores:
         from storectl.engine.files import Files
         from storectl.engine.kvs import KeyValueStores
 
-        return KeyValueStores(self._db, self._user, self._reads, Files(self.folder / "blobs"))
+        blobs = Files(self.folder / "blobs")
+        return KeyValueStores(self._db, self._user, self._reads, blobs, self.now_ms, self._token_id)
 
     @cached_property
     def queues(self) -> Queues:
         from storectl.engine.queue import Queues
 
-        return Queues(self._db, self._user, self._reads)
+        return Queues(self._db, self._user, self._reads, self.now_ms, self._token_id)
 
     def keeper(self, noun: str) -> Datasets | KeyValueStores | Queues:
         """The keeper of a noun by its name."""
@@ -61,7 +76,13 @@ class View:
 
     @cached_property
     def tokens(self) -> Tokens:
-        return Tokens(self._db, self._user, administrator=self._administrator)
+        return Tokens(self._db, self._caller, administrator=self._administrator, clock=self.now_ms)
+
+    @cached_property
+    def access(self) -> AccessRights:
+        from storectl.engine.access import AccessRights
+
+        return AccessRights(self._db, self._user, self.keeper, self.now_ms)
 
     @property
     def label(self) -> str:
@@ -72,14 +93,19 @@ class View:
 
 
 class EngineStore(View):
-    """The store itself, as its owner sees it; see model/store.py `Served`."""
+    """The store itself, as its owner sees it; see model/store.py `Served`.
 
-    def __init__(self, folder: Path, username: str) -> None:
+    clock: milliseconds since 1970, for all that the store does and its server says.
+    """
+
+    def __init__(
+        self, folder: Path, username: str, clock: Callable[[], int] = rules.now_ms
+    ) -> None:
         db = SqliteDb(folder)
-        row = db.one(statements("token", db.dialect)["user_by_name"], username=username)
-        user = to_user(row) if row else make_user(db, username)
-        super().__init__(db, folder, user, Reads(), administrator=True)
-        self._views: dict[str | None, View] = {}
+        owner = Caller(make_user(db, username), "")
+        super().__init__(db, folder, owner, Reads(), clock, administrator=True)
+        self._views: dict[tuple[str, str], View] = {}
+        self._nobody = View(db, folder, None, self._reads, clock)
         self._memory = Memory(db)
         self._flushed = time.monotonic()
         self._sql = statements("storage", db.dialect)
@@ -88,14 +114,18 @@ class EngineStore(View):
     def label(self) -> str:
         return f"{self.tokens.me().username} @ {self.folder}"
 
-    def caller(self, token: str) -> User | None:
+    def caller(self, token: str) -> Caller | None:
         return self.tokens.caller(token)
 
-    def acting(self, user: User | None) -> View:
-        key = user.id if user else None
+    def acting(self, caller: Caller | None) -> View:
+        if caller is None:
+            return self._nobody
+        key = caller.user.id, caller.token_id
         view = self._views.get(key)
-        if view is None or view._user != user:
-            view = View(self._db, self.folder, user, self._reads)
+        if view is None or view._caller != caller:
+            if len(self._views) >= MOST_VIEWS:
+                self._views = {}
+            view = View(self._db, self.folder, caller, self._reads, self.now_ms)
             self._views[key] = view
         return view
 
@@ -104,11 +134,11 @@ class EngineStore(View):
         return self._memory.recall(key, partial(self._locate, noun, ref, user))
 
     def _locate(self, noun: str, ref: str, user: User | None) -> Place:
-        parsed = Ref.parse(ref)
-        id = parsed.id
+        id = Ref.parse(ref).id
         if id is None:
-            id = self.acting(user).keeper(noun).find(ref).id
-        row = self._db.one(self._sql["place"], id=id, noun=noun)
+            seen = self.acting(Caller(user, "") if user else None)
+            id = seen.keeper(noun).find(ref).id
+        row = self._db.one(self._sql["place"], id=id, noun=noun, user_id=user.id if user else None)
         if row is None:
             raise NotFound.of(noun, ref)
         return Place(*row)

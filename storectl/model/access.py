@@ -113,6 +113,23 @@ class Link(Struct, rename="camel", kw_only=True):
     signature: str | None = None
 
 
+def check_link(noun: str, key: str | None, secs: int | None) -> None:
+    """Refuse a link that nothing would open."""
+    if noun == "queue":
+        raise InvalidInput("The API opens no part of a request queue by a signed link")
+    if key is not None:
+        if noun != "kvs":
+            raise InvalidInput(f"A {noun} has no records to link to")
+        rules.check_key(key)
+        if secs is not None:
+            raise InvalidInput(
+                "A link to a record never expires: its signature has no place for a time",
+                hint="a new signing key ends it: storectl kvs link REF --rotate",
+            )
+    elif secs is not None:
+        rules.check_secs("Life of a link", secs, rules.MAX_TOKEN_SECS)
+
+
 class Access(Struct, rename="camel", kw_only=True):
     """Who may do what with one storage.
 

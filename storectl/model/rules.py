@@ -30,6 +30,12 @@ NO_LIMIT = 999_999_999_999
 
 IDEMPOTENCY_SECS = 24 * 3600
 RETENTION_SECS = 7 * 24 * 3600
+MAX_TOKEN_SECS = 10 * 365 * 24 * 3600
+"""How long a token or a signed link may last that does not last for ever."""
+
+MAX_KEEP_SECS = 30 * 24 * 3600
+"""How long the secret before a rotation may go on to work."""
+
 TOUCH_SECS = 3600
 """A read moves the last access at most this often, so that reads stay reads."""
 
@@ -43,10 +49,14 @@ GENERAL_ACCESS = (
     "ANYONE_WITH_NAME_CAN_READ",
 )
 
+ACCOUNT_ACCESS = ("RESTRICTED", "ANYONE_WITH_ID_CAN_READ")
+"""What an account may set for its storages that follow it."""
+
 _ALPHANUMERICS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ID = re.compile(r"[a-zA-Z0-9]{17}")
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 _USERNAME = re.compile(r"[a-zA-Z0-9_.-]{3,30}")
+_EMAIL = re.compile(r"[\x21-\x3f\x41-\x7e]+@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+")
 _KEY = re.compile(r"[a-zA-Z0-9!\-_.'()]{1,256}")
 _WORD = r"[\w!#$%&'*+.^`|~-]+"
 _CONTENT_TYPE = re.compile(rf"{_WORD}/{_WORD}[ \t]*(?:;[\t\x20-\x7e]*)?", re.ASCII)
@@ -86,6 +96,20 @@ def check_username(name: str) -> str:
     if _USERNAME.fullmatch(name):
         return name
     raise InvalidInput(f"Username {name!r} is not 3 to 30 of a-z, 0-9, '_', '.' and '-'")
+
+
+def check_email(email: str) -> str:
+    """An e-mail address as clients take it: ASCII, and a domain with a dot."""
+    if len(email) <= 254 and _EMAIL.fullmatch(email):
+        return email
+    raise InvalidInput(f"E-mail {email[:80]!r} is not of the form name@example.com")
+
+
+def check_secs(name: str, secs: int, most: int) -> int:
+    """A time span of at least one second."""
+    if 1 <= secs <= most:
+        return secs
+    raise InvalidInput(f"{name} must be 1 to {most} seconds, not {secs}")
 
 
 def check_key(key: str) -> str:
@@ -228,6 +252,13 @@ def content_signature(secret: str, id: str, expires_ms: int = 0) -> str:
 
     proof = record_signature(secret, f"0.{expires_ms}.{id}")
     return urlsafe_b64encode(f"0.{expires_ms}.{proof}".encode()).decode().rstrip("=")
+
+
+def link_signature(secret: str, id: str, key: str | None, expires_ms: int) -> str:
+    """The signature of a link: to a record, or with key None to the contents."""
+    if key is None:
+        return content_signature(secret, id, expires_ms)
+    return record_signature(secret, key)
 
 
 def opens_record(signature: str, secret: str, key: str) -> bool:

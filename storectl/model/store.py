@@ -68,6 +68,10 @@ class Served(Store, Protocol):
         """The storage that a ref means to this user. NotFound if there is none."""
         ...
 
+    def now_ms(self) -> int:
+        """The time by the store's clock: milliseconds since 1970, UTC."""
+        ...
+
     def ping(self) -> None:
         """Return if the store can answer."""
         ...

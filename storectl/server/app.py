@@ -5,20 +5,33 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from storectl.errors import Internal, Local, MethodNotAllowed, NotFound, StorectlError, Unavailable
+from storectl.errors import (
+    Internal,
+    Local,
+    MethodNotAllowed,
+    NotFound,
+    StorectlError,
+    Unauthorized,
+    Unavailable,
+)
 from storectl.model.endpoint import Endpoint
 from storectl.model.store import Served
-from storectl.server import dataset, kvs, queue, token
-from storectl.server.guard import admit, caller, method_of
+from storectl.model.token import Caller
+from storectl.server import access, dataset, kvs, queue, token
+from storectl.server.guard import admit, caller, locate, method_of
 from storectl.server.limits import Limits
 from storectl.server.settings import Settings
 from storectl.server.wire import Answer, Call, Handler, failed, path_text, queried, refused
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 CANNOT = "This server cannot read or write its store now; its log says why"
+FAILURES = 10
+"""Wrong tokens a second that are told so, from one address: then 429. Good ones still work."""
+
 Methods = dict[str, tuple[Endpoint, Handler]]
 
 HANDLERS: dict[Endpoint, Handler] = {
@@ -26,6 +39,7 @@ HANDLERS: dict[Endpoint, Handler] = {
     **kvs.HANDLERS,
     **queue.HANDLERS,
     **token.HANDLERS,
+    **access.HANDLERS,
 }
 
 _STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -116,6 +130,7 @@ def app(store: Served, settings: Settings) -> Wsgi:
     """Speak the store over HTTP, in every thread that the server calls from."""
     routes = Routes(HANDLERS)
     limits = Limits(settings.rate_limit)
+    failures = Limits((FAILURES, FAILURES) if settings.rate_limit else None)
     always = {fast: [*_CORS, ("X-RateLimit-Limit", limits.header(fast))] for fast in (False, True)}
 
     def routed(environ: dict[str, Any]) -> tuple[Endpoint, Handler, dict[str, str], dict[str, str]]:
@@ -138,14 +153,21 @@ def app(store: Served, settings: Settings) -> Wsgi:
     ) -> Answer:
         if endpoint.noun == "server":
             return handler(Call(environ, query, parts, store, settings))
-        user = caller(store, environ, query)
-        place = admit(store, endpoint, parts.pop("ref", ""), user, query, parts, settings)
-        known = place.id if place else user.id if user else environ.get("REMOTE_ADDR", "")
+        who = called_by(environ, query)
+        place = admit(store, endpoint, parts.pop("ref", ""), who, query, parts, settings)
+        known = place.id if place else who.user.id if who else environ.get("REMOTE_ADDR", "")
         limits.check(known, endpoint.fast)
-        owns = user is not None and (place is None or user.id == place.user_id)
-        # Whom the guard lets in without owning the storage finds it by its ID.
-        seen = store.acting(user if owns else None)
-        return handler(Call(environ, query, parts, seen, settings, user, place))
+        # Whom the guard lets in finds the storage by its ID, whoever they are.
+        seen = store.acting(None if place else who)
+        again = partial(locate, store, endpoint.noun, who)
+        return handler(Call(environ, query, parts, seen, settings, who, place, again))
+
+    def called_by(environ: dict[str, Any], query: dict[str, str]) -> Caller | None:
+        try:
+            return caller(store, environ, query)
+        except Unauthorized:
+            failures.check(environ.get("REMOTE_ADDR", ""), fast=False)
+            raise
 
     def run(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         fast = False

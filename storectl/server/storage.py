@@ -11,8 +11,7 @@ from storectl.errors import InvalidInput
 from storectl.model import rules
 from storectl.model.ref import KINDS
 from storectl.model.storage import Change, ListQuery, Storage, Storages
-from storectl.model.store import Place
-from storectl.server.guard import is_restricted
+from storectl.server.guard import is_restricted, require
 from storectl.server.wire import Answer, Call, Handler, data, nothing, url
 
 SEGMENTS = {noun: segment for segment, noun in KINDS.items()}
@@ -25,11 +24,11 @@ Links = Callable[[Call, Storage], dict[str, str]]
 def handlers(noun: str, keeper: Keeper, links: Links) -> dict[str, Handler]:
     """LIST, CREATE, GET, UPDATE, DELETE of a noun. links: its public URLs."""
 
-    def shown(call: Call, storage: Storage, *, writes: bool) -> Storage:
+    def shown(call: Call, storage: Storage) -> Storage:
         path = f"/v2/{SEGMENTS[noun]}/{storage.id}"
         more: dict[str, Any] = {"console_url": call.base + path.replace("/v2", "/storage", 1)}
         more.update(links(call, storage))
-        if not writes:
+        if not call.writes:
             more["url_signing_secret_key"] = UNSET
         return structs.replace(storage, **more)
 
@@ -57,17 +56,25 @@ def handlers(noun: str, keeper: Keeper, links: Links) -> dict[str, Handler]:
 
     def create(call: Call) -> Answer:
         schema = call.object().get("schema")
+        if call.place is not None:  # of a token with a scope: there is one, and it may be read
+            return get(call)
         made, new = keeper(call).create(call.text("name"), schema=schema)
+        call = call.about(made.id)
+        if not new:
+            require(call.place, noun, "read")
         location = url(call.base, f"/v2/{SEGMENTS[noun]}/{made.id}")
-        shown_one = shown(_about(call, made), made, writes=True)
-        return data(shown_one, 201 if new else 200, [("Location", location)] if new else [])
+        found = shown(call, made)
+        return data(found, 201 if new else 200, [("Location", location)] if new else [])
 
     def get(call: Call) -> Answer:
-        return data(shown(call, keeper(call).get(call.ref), writes=call.writes))
+        return data(shown(call, keeper(call).get(call.ref)))
 
     def update(call: Call) -> Answer:
-        changed = keeper(call).update(call.ref, _change(call.object()))
-        return data(shown(_about(call, changed), changed, writes=True))
+        change = _change(call.object())
+        if change.general_access is not UNSET:
+            require(call.place, noun, "manage")
+        changed = keeper(call).update(call.ref, change)
+        return data(shown(call.about(changed.id), changed))
 
     def delete(call: Call) -> Answer:
         keeper(call).delete(call.ref)
@@ -82,15 +89,6 @@ def signed_query(call: Call, storage: Storage) -> dict[str, str]:
         return {}
     until = rules.now_ms() + PUBLIC_URL_SECS * 1000
     return {"signature": rules.content_signature(call.place.secret, storage.id, until)}
-
-
-def _about(call: Call, storage: Storage) -> Call:
-    """The call of a storage's owner, about the storage as it is now that it is made or changed."""
-    level = storage.general_access
-    if level == "FOLLOW_USER_SETTING" and call.user and call.user.default_access:
-        level = call.user.default_access
-    secret = storage.url_signing_secret_key or ""
-    return call._replace(place=Place(storage.id, storage.user_id, level, secret))
 
 
 def _listed(item: Storage, call: Call, noun: str) -> Storage:

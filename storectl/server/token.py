@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from storectl import __version__
 from storectl.errors import InvalidInput
@@ -24,19 +25,53 @@ FEATURES = (
     "ACTORS_PUBLIC_ALL",
     "ACTORS_PUBLIC_DEVELOPER",
 )
-EXTENSIONS = ["idempotency-key", "tokens"]
+EXTENSIONS = [
+    "access-rights",
+    "account-access",
+    "idempotency-key",
+    "links",
+    "token-scopes",
+    "tokens",
+]
+
+
+class NewToken(Struct, forbid_unknown_fields=True):
+    """What a token shall be; see `create` of model/token.py."""
+
+    name: str
+    username: str | None = None
+    email: str | None = None
+    scope: list[str] | None = None
+    secs: int | None = None
+
+
+class Rotation(Struct, rename="camel", forbid_unknown_fields=True):
+    """How long the old secret goes on to work, if any longer."""
+
+    keep_secs: int = 0
+
+
+class Account(Struct, rename="camel", forbid_unknown_fields=True):
+    """What a user may set of theirs."""
+
+    default_access: str | None
 
 
 def me(call: Call) -> Answer:
     """The caller's account, in the fields that the official clients insist on."""
-    assert call.user is not None
-    return data(_private(call.user))
+    return data(_private(call.store.tokens.me()))
+
+
+def update_me(call: Call) -> Answer:
+    """Set the general access of storages that follow the account."""
+    found = call.json(Account)
+    if found is None:
+        raise InvalidInput("defaultAccess is missing", type="invalid-request")
+    return data(_private(call.store.tokens.update_me(default_access=found.default_access)))
 
 
 def user(call: Call) -> Answer:
     """What anyone may know of an account."""
-    if call.parts["id"] == "me":
-        return me(call)
     return data(_public(call.store.tokens.user(call.parts["id"])))
 
 
@@ -47,10 +82,32 @@ def list_tokens(call: Call) -> Answer:
 
 def create(call: Call) -> Answer:
     """A new token; its secret is in this answer and nowhere else."""
-    name = call.object().get("name")
-    if not isinstance(name, str):
-        raise InvalidInput("name must be a text")
-    return data(call.store.tokens.create(name), 201)
+    wanted = call.json(NewToken)
+    if wanted is None:
+        raise InvalidInput("name is missing", type="invalid-request")
+    made = call.store.tokens.create(
+        wanted.name,
+        username=wanted.username,
+        email=wanted.email,
+        scope=wanted.scope,
+        secs=wanted.secs,
+    )
+    return data(made, 201)
+
+
+def current(call: Call) -> Answer:
+    """The token of this very call."""
+    return data(call.store.tokens.current())
+
+
+def get(call: Call) -> Answer:
+    return data(call.store.tokens.get(call.parts["id"]))
+
+
+def rotate(call: Call) -> Answer:
+    """A new secret for a token, in this answer and nowhere else."""
+    keep = call.json(Rotation, empty=Rotation()).keep_secs
+    return data(call.store.tokens.rotate(call.parts["id"], keep_secs=keep))
 
 
 def revoke(call: Call) -> Answer:
@@ -94,6 +151,7 @@ def _private(user: User) -> dict[str, Any]:
         "isPaying": False,
         "createdAt": user.created_at,
     }
+    found["defaultAccess"] = user.default_access
     if user.email:
         found["email"] = user.email
     return found
@@ -101,9 +159,13 @@ def _private(user: User) -> dict[str, Any]:
 
 HANDLERS = {
     token.ME: me,
+    token.UPDATE_ME: update_me,
     token.USER: user,
     token.LIST: list_tokens,
     token.CREATE: create,
+    token.CURRENT: current,
+    token.GET: get,
+    token.ROTATE: rotate,
     token.REVOKE: revoke,
     token.CAPABILITIES: capabilities,
     token.HEALTH: health,

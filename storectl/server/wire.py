@@ -13,10 +13,11 @@ import msgspec
 
 from storectl.errors import InvalidInput, StorectlError
 from storectl.formats.encoding import decoded
+from storectl.model.access import enough
 from storectl.model.items import check_utf8, not_json, too_large
 from storectl.model.rules import MAX_PAYLOAD_BYTES
 from storectl.model.store import Place, Store
-from storectl.model.token import User
+from storectl.model.token import Caller
 from storectl.server.settings import Settings
 
 JSON = "application/json; charset=utf-8"
@@ -43,8 +44,9 @@ class Call(NamedTuple):
     """One request, after the guard has let it in.
 
     ref: the ID of the storage, resolved; empty where the path has none.
-    parts: the other placeholders of the path, decoded. store: seen by the owner
-    of the storage, or by the caller where there is no storage.
+    parts: the other placeholders of the path, decoded. store: seen by the caller, or
+    where there is a storage by nobody: it is found by its ID. place: with the right
+    of the caller; again: that of another ref of the noun, or as it is by now.
     """
 
     environ: Mapping[str, Any]
@@ -52,8 +54,9 @@ class Call(NamedTuple):
     parts: dict[str, str]
     store: Store
     settings: Settings
-    user: User | None = None
+    caller: Caller | None = None
     place: Place | None = None
+    again: Callable[[str], Place] | None = None
 
     @property
     def ref(self) -> str:
@@ -62,7 +65,12 @@ class Call(NamedTuple):
     @property
     def writes(self) -> bool:
         """Whether the caller may write to the storage."""
-        return bool(self.place and self.user and self.user.id == self.place.user_id)
+        return self.place is not None and enough(self.place.right, "write")
+
+    def about(self, id: str) -> Call:
+        """The same call about a storage that it has made or changed."""
+        assert self.again is not None
+        return self._replace(place=self.again(id))
 
     @property
     def base(self) -> str:

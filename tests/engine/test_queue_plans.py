@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from storectl.engine.db import Db, statements
+from storectl.engine.queue import Queues
 from storectl.engine.sqlite import SqliteDb
 from storectl.engine.storage import Reads
-from storectl.engine.store import View
 from storectl.engine.token import make_user
 from storectl.model.request import Request
 
@@ -59,7 +59,7 @@ VALUES: dict[str, Any] = {
 def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Db]:
     """A database without requests; with 3,000 of all states; and with statistics of them."""
     db = SqliteDb(tmp_path)
-    queues = View(db, tmp_path, make_user(db, "local"), Reads()).queues
+    queues = Queues(db, make_user(db, "local"), Reads())
     if request.param != "empty":
         for name in ("one", "two"):
             queues.create(name)

@@ -9,10 +9,14 @@ SELECT storage.* FROM storage JOIN user ON user.id = storage.user_id
 WHERE user.username = :username AND noun = :noun AND name = :name;
 
 -- place --
+-- right: of the user who asks, null for none.
 SELECT storage.id, storage.user_id,
     CASE general_access WHEN 'FOLLOW_USER_SETTING'
     THEN coalesce(default_access, general_access) ELSE general_access END,
-    secret
+    secret,
+    CASE storage.user_id WHEN :user_id THEN 'own'
+    ELSE (SELECT level FROM granted WHERE storage_no = no AND granted.user_id = :user_id) END,
+    token_id
 FROM storage JOIN user ON user.id = storage.user_id
 WHERE storage.id = :id AND noun = :noun;
 
@@ -20,23 +24,34 @@ WHERE storage.id = :id AND noun = :noun;
 SELECT username FROM user WHERE id = :id;
 
 -- list --
+-- What a user owns, and what others share with them.
 SELECT * FROM storage
-WHERE user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
+WHERE :own AND user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
+UNION ALL
+SELECT storage.* FROM granted CROSS JOIN storage ON no = storage_no
+WHERE :shared AND granted.user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
 ORDER BY created_at, no LIMIT :limit OFFSET :offset;
 
 -- list_desc --
 SELECT * FROM storage
-WHERE user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
+WHERE :own AND user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
+UNION ALL
+SELECT storage.* FROM granted CROSS JOIN storage ON no = storage_no
+WHERE :shared AND granted.user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
 ORDER BY created_at DESC, no DESC LIMIT :limit OFFSET :offset;
 
 -- total --
-SELECT count(*) FROM storage
-WHERE user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed);
+SELECT
+    (SELECT count(*) FROM storage
+     WHERE :own AND user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed))
+    + (SELECT count(*) FROM granted CROSS JOIN storage ON no = storage_no
+       WHERE :shared AND granted.user_id = :user_id AND noun = :noun
+           AND (name IS NOT NULL OR :unnamed));
 
 -- create --
 INSERT INTO storage
-    (id, noun, user_id, name, secret, schema, created_at, modified_at, accessed_at)
-VALUES (:id, :noun, :user_id, :name, :secret, :schema, :now, :now, :now)
+    (id, noun, user_id, name, secret, token_id, schema, created_at, modified_at, accessed_at)
+VALUES (:id, :noun, :user_id, :name, :secret, :token_id, :schema, :now, :now, :now)
 RETURNING *;
 
 -- update --

@@ -4,24 +4,35 @@
 CREATE TABLE user (
     id             TEXT PRIMARY KEY,
     username       TEXT NOT NULL UNIQUE COLLATE NOCASE,
-    email          TEXT,
+    email          TEXT COLLATE NOCASE,
     default_access TEXT,  -- null: as the server says
     created_at     INTEGER NOT NULL
 ) STRICT;
 
+CREATE UNIQUE INDEX user_email ON user (email) WHERE email IS NOT NULL;
+
+-- scope: a JSON array of what the token may do; null: all that its user may.
+-- previous_hash: of the secret before the last rotation, which works until previous_until.
 CREATE TABLE token (
-    id           TEXT PRIMARY KEY,
-    user_id      TEXT NOT NULL REFERENCES user (id),
-    name         TEXT NOT NULL,
-    hash         BLOB NOT NULL UNIQUE,
-    last4        TEXT NOT NULL,
-    created_at   INTEGER NOT NULL,
-    last_used_at INTEGER,
-    expires_at   INTEGER,
-    revoked_at   INTEGER
+    id             TEXT PRIMARY KEY,
+    user_id        TEXT NOT NULL REFERENCES user (id),
+    name           TEXT NOT NULL,
+    hash           BLOB NOT NULL UNIQUE,
+    last4          TEXT NOT NULL,
+    scope          TEXT,
+    created_at     INTEGER NOT NULL,
+    last_used_at   INTEGER,
+    expires_at     INTEGER,
+    revoked_at     INTEGER,
+    previous_hash  BLOB,
+    previous_until INTEGER
 ) STRICT;
 
--- One row for each dataset, key-value store and request queue.
+CREATE UNIQUE INDEX token_name ON token (user_id, name) WHERE revoked_at IS NULL;
+CREATE INDEX token_previous ON token (previous_hash) WHERE previous_hash IS NOT NULL;
+
+-- One row for each dataset, key-value store and request queue. secret: the key of its
+-- signed links. token_id: the token that created it, if that has a scope.
 CREATE TABLE storage (
     no             INTEGER PRIMARY KEY AUTOINCREMENT,
     id             TEXT NOT NULL UNIQUE,
@@ -31,6 +42,7 @@ CREATE TABLE storage (
     title          TEXT,
     general_access TEXT NOT NULL DEFAULT 'FOLLOW_USER_SETTING',
     secret         TEXT NOT NULL,
+    token_id       TEXT,
     schema         TEXT,
     created_at     INTEGER NOT NULL,
     modified_at    INTEGER NOT NULL,
@@ -63,6 +75,27 @@ CREATE TABLE storage (
 CREATE UNIQUE INDEX storage_name ON storage (user_id, noun, name) WHERE name IS NOT NULL;
 CREATE INDEX storage_list ON storage (user_id, noun, created_at, no);
 CREATE INDEX storage_unnamed ON storage (accessed_at) WHERE name IS NULL;
+
+-- Rights on a storage of users who do not own it: read, write or manage.
+CREATE TABLE granted (
+    storage_no INTEGER NOT NULL,
+    user_id    TEXT NOT NULL REFERENCES user (id),
+    level      TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (storage_no, user_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX granted_user ON granted (user_id);
+
+-- Signed links that were made: to a record, or with an empty key to the contents.
+-- expires_at: 0 is never.
+CREATE TABLE link (
+    storage_no INTEGER NOT NULL,
+    key        TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (storage_no, key, expires_at)
+) STRICT, WITHOUT ROWID;
 
 -- Items [first, first + count) of a dataset as JSON lines. Larger pushes are cut
 -- into chunks; small ones gather in a tail that is folded into one chunk.
