@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
@@ -13,7 +13,6 @@ from storectl.cli.failure import TITLES
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import row_of
 from storectl.cli.options import DryRun, Ref
-from storectl.cli.output import Row
 from storectl.cli.storage import LEVELS
 from storectl.cli.storage import Access as Level
 from storectl.cli.values import ACCESS_WORDS, Column, plural
@@ -210,7 +209,7 @@ def _add_grant(app: App, noun: str) -> None:
         ctx.obj.output.did(
             f"{granted.username} may now {what}",
             granted.username,
-            _row(noun, ref, granted),
+            msgspec.to_builtins(granted),
         )
 
 
@@ -261,7 +260,7 @@ def _add_revoke(app: App, noun: str) -> None:
         ctx.obj.output.did(
             f"{ended.username} {verb} {ended.right} on {TITLES[noun]} '{ref}'",
             ended.username,
-            _row(noun, ref, ended),
+            msgspec.to_builtins(ended),
         )
         _warn_if_open(ctx, store, noun, ref, opened)
 
@@ -283,8 +282,3 @@ def _warn_if_open(ctx: Context, store: Store, noun: str, ref: str, opened: str) 
             f"{_links(len(access.links))} it all the same; "
             f"storectl {noun} link {ref} --revoke-all ends that"
         )
-
-
-def _row(noun: str, ref: str, grant: Grant) -> Row:
-    row: dict[str, Any] = msgspec.to_builtins(grant)
-    return {**row, "noun": noun, "ref": ref}

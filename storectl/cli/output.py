@@ -146,7 +146,7 @@ class Output:
         if self.form in ("json", "jsonl"):
             self.value(data)
         elif self.form in ("table", "flat"):
-            self.lines([visible(sentence)])
+            self.lines([visible(_unsigned(sentence))])
         else:
             self.lines([ids] if isinstance(ids, str) else ids)
 
@@ -170,16 +170,16 @@ class Output:
     def note(self, text: str) -> None:
         """Tell a person something beside the data. Silent off a terminal and with -q."""
         if self.talks:
-            self.stderr.write(visible(text, lines=True) + "\n")
+            self.stderr.write(visible(_unsigned(text), lines=True) + "\n")
 
     def summary(self, text: str) -> None:
         """The last line of a transfer: also off a terminal, but not with -q."""
         if self.settings.form != "quiet":
-            self.stderr.write(visible(text) + "\n")
+            self.stderr.write(visible(_unsigned(text)) + "\n")
 
     def warn(self, text: str) -> None:
         """Tell whoever reads stderr, person or log."""
-        self.stderr.write(f"warning: {visible(text)}\n")
+        self.stderr.write(f"warning: {visible(_unsigned(text))}\n")
 
     def confirm(self, action: str, *, name: str | None = None) -> None:
         """Return if a person agrees to an action, or --yes was given.
@@ -196,7 +196,8 @@ class Output:
                 hint="the same command with --yes",
             )
         prompt = f"Type {visible(name)} to confirm: " if name else "[y/N] "
-        self.stderr.write(f"{visible(action[:1].upper() + action[1:])}? {prompt}")
+        action = visible(_unsigned(action[:1].upper() + action[1:]))
+        self.stderr.write(f"{action}? {prompt}")
         self.stderr.flush()
         answer = sys.stdin.readline().strip()
         if answer != name if name else answer.lower() not in ("y", "yes"):
@@ -269,6 +270,15 @@ class Output:
         if not self.on_terminal:
             return self.stdout.write
         return lambda text: self.stdout.write(visible(text, lines=True))
+
+
+def _unsigned(text: str) -> str:
+    """Talk without the tokens and signatures that a URL on the command line may have."""
+    if "=" not in text:
+        return text
+    from storectl.cli.failure import redacted  # its patterns take a millisecond to compile
+
+    return redacted(text, [])
 
 
 def _spoken(title: str) -> str:

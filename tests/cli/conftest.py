@@ -138,6 +138,17 @@ def here(
     return run
 
 
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Something to push, and beside it a folder that Crawlee could have written."""
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"n":1}\n')
+    crawlees = tmp_path / "storage/datasets/default"
+    crawlees.mkdir(parents=True)
+    (crawlees / "000000001.json").write_text('{"n":1}')
+    return path
+
+
 class Served(NamedTuple):
     """A server that `storectl serve` runs, and a token for it."""
 

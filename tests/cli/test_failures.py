@@ -29,6 +29,7 @@ CALLS: dict[str, list[str] | None] = {
             "info": ["prices"],
             "rename": ["prices", "costs"],
             "rm": ["prices", "--yes"],
+            "prune": ["--yes"],
             "copy": ["prices", "costs"],
             "access ls": ["prices"],
             "access set": ["prices", "id"],
@@ -180,16 +181,6 @@ def stub() -> Iterator[Stub]:
     yield server
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "items.jsonl"
-    path.write_text('{"n":1}\n')
-    crawlees = tmp_path / "storage/datasets/default"
-    crawlees.mkdir(parents=True)
-    (crawlees / "000000001.json").write_text('{"n":1}')
-    return path
 
 
 def words(name: str, file: Path) -> list[str]:
