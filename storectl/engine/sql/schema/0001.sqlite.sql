@@ -97,6 +97,8 @@ CREATE TABLE link (
     PRIMARY KEY (storage_no, key, expires_at)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX link_expires ON link (expires_at) WHERE expires_at > 0;
+
 -- Items [first, first + count) of a dataset as JSON lines. Larger pushes are cut
 -- into chunks; small ones gather in a tail that is folded into one chunk.
 CREATE TABLE chunk (
@@ -140,6 +142,8 @@ CREATE TABLE garbage (
     not_before INTEGER NOT NULL
 ) STRICT;
 
+CREATE INDEX garbage_due ON garbage (not_before);
+
 -- ord: place in the queue, null once handled. locked_until: null unless locked;
 -- a lock is over when that time has come, whether or not the row says so yet.
 -- lock_gen: how often it was locked.
@@ -176,3 +180,16 @@ CREATE TABLE answered (
 ) STRICT;
 
 CREATE INDEX answered_at ON answered (at);
+
+-- What the store goes by, whoever opens it.
+CREATE TABLE setting (
+    key   TEXT PRIMARY KEY,
+    value INTEGER
+) STRICT;
+
+-- Work that one process at a time does for all.
+CREATE TABLE lease (
+    name   TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until  INTEGER NOT NULL
+) STRICT;
