@@ -44,11 +44,15 @@ class KeysQuery(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class Key(Struct, rename="camel", kw_only=True):
-    """One key. size: bytes as stored. content_type is an extension of storectl."""
+    """One key. size: bytes as stored. content_type and sha256 are extensions of storectl.
+
+    sha256: of the bytes as stored, in hex.
+    """
 
     key: str
     size: int
     content_type: str | None = None
+    sha256: str | UnsetType = UNSET
     record_public_url: str | UnsetType = UNSET
 
 

@@ -101,7 +101,8 @@ class Note(Struct, rename="camel", omit_defaults=True, kw_only=True):
 
     content_encoding: how the bytes of the file are packed; unpacked: how those of the
     record were, which the file has plain. size, mtime_ns: of the file when it was the
-    record's, and stored: the size of the record then; None where that is not known.
+    record's, and stored and sha256: of the record then, as it is stored; None where
+    that is not known.
     """
 
     key: str
@@ -111,6 +112,7 @@ class Note(Struct, rename="camel", omit_defaults=True, kw_only=True):
     size: int | None = None
     mtime_ns: int | None = None
     stored: int | None = None
+    sha256: str | None = None
 
 
 class Memory(Struct, rename="camel", kw_only=True):
@@ -197,7 +199,7 @@ class Folder:
         if self.memory.store != store:
             self.memory.store = store
             for note in self.memory.files.values():
-                note.stored = None
+                note.stored = note.sha256 = None
 
     def stamp(self, name: str) -> Stamp | None:
         """The state of a file; None if there is none. InvalidInput if it is no plain file."""

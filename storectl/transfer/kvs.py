@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from hashlib import sha256
 from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Literal, NamedTuple
+
+from msgspec.structs import replace
 
 from storectl.errors import (
     Conflict,
@@ -190,6 +193,7 @@ class Sync:
             why=why,
             file_was=pair.file.stamp if pair.file else None,
             record_was=pair.record.size if pair.record else None,
+            record_sha256=(pair.record.sha256 or None) if pair.record else None,
         )
 
     def _check_deletes(self, pairs: list[Pair], deletes: list[Pair]) -> None:
@@ -231,6 +235,8 @@ class Sync:
             return self._equal_bytes(file, record)
         if note is None or note.stored != record.size:
             return None
+        if note.sha256 and record.sha256 and note.sha256 != record.sha256:
+            return None
         if Stamp(note.size or 0, note.mtime_ns or 0) != file.stamp:
             return None
         if self.way == "pull" and (note.unpacked if self.wishes.raw else note.content_encoding):
@@ -242,6 +248,8 @@ class Sync:
         packed = file.note is not None and file.note.content_encoding is not None
         if self.way == "pull":
             packed = self.wishes.raw
+        if (known := self._equal_listed(file, key)) is not None:
+            return known
         try:
             record = self.keeper.record(self.ref, key.key)
             plain = record.content_encoding is None
@@ -257,8 +265,28 @@ class Sync:
         if not same:
             return None
         note = _note_of(record, raw=packed, stored=key.size)
+        note.sha256 = key.sha256 or None
         note.size, note.mtime_ns = file.stamp
         return file.note if note == file.note else note
+
+    def _equal_listed(self, file: Found, key: Key) -> Note | None:
+        """The note of a plain file that has the checksum which is listed: nothing is read twice.
+
+        None where that says nothing: no checksum, or a record that may be packed.
+        """
+        note = file.note
+        if not key.sha256 or note is None or note.content_encoding or note.unpacked:
+            return None
+        try:
+            with self.folder.reading(file.name, file.stamp) as descriptor:
+                actual = _sha256(Body.of_open(descriptor, file.name))
+        except (InvalidInput, NotFound, Conflict):
+            return None
+        if actual != key.sha256:
+            return None
+        fresh = replace(note, stored=key.size, sha256=actual)
+        fresh.size, fresh.mtime_ns = file.stamp
+        return note if fresh == note else fresh
 
     # Doing
 
@@ -317,6 +345,7 @@ class Sync:
             except NotFound:
                 raise changed("the record was deleted meanwhile") from None
             note = _note_of(record, raw=self.wishes.raw, stored=step.record_was)
+            note.sha256 = step.record_sha256
             try:
                 with closing(_closing(record.body)) as body:
                     blocks = body if self.wishes.raw else _plain(record, body)
@@ -346,7 +375,11 @@ class Sync:
             )
             self.keeper.put(self.ref, record)
         note = Note(
-            key=step.key, content_type=content_type, content_encoding=encoding, stored=was.size
+            key=step.key,
+            content_type=content_type,
+            content_encoding=encoding,
+            stored=was.size,
+            sha256=blocks.sha256,
         )
         self.folder.remember(step.file, was, note)
 
@@ -370,7 +403,7 @@ class Sync:
 class Unchanged:
     """The body of a file, which ends only if the file still is what it was.
 
-    It can be read again, as a retry does.
+    It can be read again, as a retry does. sha256: of what was read last, once it ended.
     """
 
     def __init__(
@@ -380,14 +413,18 @@ class Unchanged:
         check: Callable[[], None],
     ) -> None:
         self._counted, self._body, self._check = counted, body, check
+        self.sha256: str | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         held = b""
+        actual = sha256()
         for block in self._counted(self._body):
+            actual.update(block)
             if held:
                 yield held
             held = block
         self._check()
+        self.sha256 = actual.hexdigest()
         if held:
             yield held
 
@@ -431,15 +468,14 @@ def _closing(body: Iterable[bytes]) -> Generator[bytes, None, None]:
 
 
 def _same_bytes(one: Iterable[bytes], two: Iterable[bytes]) -> bool:
-    from hashlib import sha256  # only --checksum
+    return _sha256(one) == _sha256(two)
 
-    digests = []
-    for blocks in (one, two):
-        actual = sha256()
-        for block in blocks:
-            actual.update(block)
-        digests.append(actual.digest())
-    return digests[0] == digests[1]
+
+def _sha256(blocks: Iterable[bytes]) -> str:
+    actual = sha256()
+    for block in blocks:
+        actual.update(block)
+    return actual.hexdigest()
 
 
 def _same_type(known: str | None, told: str | None) -> bool:

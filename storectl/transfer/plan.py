@@ -21,8 +21,8 @@ class Wishes(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
     """What a sync is for.
 
     globs: (takes, pattern) of keys; the first that fits decides. compare: what tells that
-    nothing changed: `memory` (size and time of the file and size of the record, as they
-    were when the two were equal), `size` alone, or `checksum` of all bytes. max_delete:
+    nothing changed: `memory` (size and time of the file, size and, where it is listed,
+    checksum of the record, as they were when the two were equal), `size` alone, or `checksum` of all bytes. max_delete:
     N or N% of the records at the destination.
     """
 
@@ -46,7 +46,7 @@ class Wishes(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
 class Step(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """One thing to do. file_was, record_was: the state it starts from, None if there is none.
 
-    bytes: of what is moved or deleted, as far as it is known before.
+    record_was is the size; record_sha256 goes with it where the server lists one. bytes: of what is moved or deleted, as far as it is known before.
     """
 
     op: Literal["pull", "push", "delete"]
@@ -56,6 +56,7 @@ class Step(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True
     why: Literal["new", "changed", "extra"]
     file_was: Stamp | None = None
     record_was: int | None = None
+    record_sha256: str | None = None
 
 
 class Plan(Struct, kw_only=True):

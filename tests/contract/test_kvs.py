@@ -339,6 +339,8 @@ def test_keys_come_in_binary_order_with_their_sizes(kvs: KeyValueStores) -> None
     assert [item.key for item in page.items] == sorted(names, key=str.encode)
     assert [item.size for item in page.items] == [2 * len(item.key) for item in page.items]
     assert {item.content_type for item in page.items} == {"text/plain"}
+    digests = [hashlib.sha256(item.key.encode() * 2).hexdigest() for item in page.items]
+    assert [item.sha256 for item in page.items] == digests
     assert (page.count, page.limit, page.is_truncated) == (len(names), 1000, False)
     assert (page.exclusive_start_key, page.next_exclusive_start_key) == (None, None)
 

@@ -159,18 +159,33 @@ def test_what_another_store_holds_is_not_taken_for_this_ones(
     assert [step.key for step in plan.steps] == ["file"]
 
 
-def test_checksum_sees_a_record_that_was_set_anew(kvs: KeyValueStores, folder: Path) -> None:
-    put(kvs, "a", b"1")
-    put(kvs, "b", b"1")
-    move(kvs, folder, "pull")
+@pytest.mark.parametrize("way", ["pull", "push"])
+@pytest.mark.parametrize("compare", ["memory", "checksum"])
+def test_a_record_that_was_set_anew_is_seen(
+    kvs: KeyValueStores, folder: Path, way: Way, compare: str
+) -> None:
+    (folder / "a").write_bytes(b"1")
+    (folder / "b").write_bytes(b"1")
+    move(kvs, folder, "push")
     put(kvs, "b", b"2")
 
-    assert planned(kvs, folder, "pull").steps == []
-    plan = planned(kvs, folder, "pull", compare="checksum")
-    move(kvs, folder, "pull", compare="checksum")
+    plan = planned(kvs, folder, way, compare=compare)
+    move(kvs, folder, way, compare=compare)
 
     assert [step.key for step in plan.steps] == ["b"]
-    assert held(folder)["b"] == b"2"
+    assert held(folder)["b"] == stored(kvs)["b"] == (b"2" if way == "pull" else b"1")
+    assert planned(kvs, folder, way).steps == []
+
+
+@pytest.mark.parametrize("way", ["pull", "push"])
+def test_checksum_alone_sees_it_where_none_are_listed(folder: Path, way: Way) -> None:
+    server = Server({"a": b"1"})
+    with remote(server) as kvs:
+        move(kvs, folder, "pull")
+        server.records["a"] = b"2"
+
+        assert planned(kvs, folder, way).steps == []
+        assert len(planned(kvs, folder, way, compare="checksum").steps) == 1
 
 
 def test_checksum_moves_nothing_that_is_equal_and_remembers_it(
