@@ -32,8 +32,10 @@ LANDED = ("reset after", "reset inside", "cut", "garbage", "503 after")
 SLOW = ("latency", "drip")
 """No failures, only waiting."""
 
-HELD = ("hold", "stall")
-"""The answer stops before it begins, or inside, until `released`; `held` tells of it."""
+HELD = ("hold", "late", "stall")
+"""Until `released`, and `held` tells of it: the request goes no further; it has landed and
+has no answer; the answer stops inside.
+"""
 
 FAULTS = (*LOST, *LANDED, *SLOW)
 LATENCY_SECS = 0.05
@@ -195,9 +197,12 @@ class Proxy:
         if self.without_keys and asked.target.startswith("/v2/capabilities"):
             body = b"".join(parts).replace(b"idempotency-key", b"idempotency-kez")
             parts = iter((body,))
-        if fault in ("reset after", "503 after", "garbage"):
+        if fault in ("reset after", "503 after", "garbage", "late"):
             for _ in parts:
                 pass
+            if fault == "late":
+                self._hold()
+                return False
             if fault == "reset after":
                 _reset(client)
                 return False

@@ -1,6 +1,8 @@
-"""Every transfer through a proxy that breaks its calls: the result is that of one without.
+"""Every transfer through a proxy that breaks its calls, or killed at any of them.
 
-FAULT_SEEDS says with how many different rows of faults each is tried; `make crash` takes many.
+The result is that of a transfer without. FAULT_SEEDS says with how many rows of faults
+each is tried, CRASH_POINTS how often each is killed; `make crash` asks for many. Kills at
+any moment, without a server too, are in tests/transfer/test_crash.py.
 """
 
 from __future__ import annotations
@@ -8,7 +10,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,13 +23,38 @@ import pytest
 
 from tests.faults import FAULTS, Proxy, seeded
 
-from .conftest import Done, Served
+from .conftest import Cli, Done, Served
 
 SEEDS = range(int(os.environ.get("FAULT_SEEDS", "1")))
+POINTS = int(os.environ.get("CRASH_POINTS", "2"))
 ITEMS = [{"n": n, "text": f"zażółć {n}", "tags": ["a", None, n / 4]} for n in range(3000)]
 ITEMS[1000:1500] = [{}] * 500
 RECORDS = {f"r{n}.json": os.urandom(n * 97) for n in range(40)} | {"empty": b"", "INPUT": b"{}"}
 URLS = [f"https://example.com/{n}" for n in range(120)]
+
+SMALL = [
+    *(
+        (f"storectl.{name}.FIRST_WAIT_SECS", 0.01)
+        for name in ("client.http", "transfer.windows", "transfer.kvs")
+    ),
+    *(
+        (f"storectl.transfer.{name}", 30_000)
+        for name in ("copy.BATCH_BYTES", "push.BATCH_BYTES", "windows.WINDOW_BYTES")
+    ),
+    ("storectl.transfer.tail.ROWS", 500),
+    ("storectl.transfer.queue.BATCH", 50),
+]
+"""What makes many small calls of a transfer, and short waits before repetitions."""
+
+SCRIPT = f"""
+import importlib
+for path, value in {SMALL!r}:
+    module, name = path.rsplit(".", 1)
+    setattr(importlib.import_module(module), name, value)
+from storectl.__main__ import main
+main()
+"""
+"""The program with these."""
 
 Here = Callable[..., Done]
 
@@ -37,13 +68,9 @@ def jsonl(items: list[dict[str, object]]) -> str:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits before repetitions are short."""
-    for module in ("client.http", "transfer.windows", "transfer.kvs"):
-        monkeypatch.setattr(f"storectl.{module}.FIRST_WAIT_SECS", 0.01)
-    monkeypatch.setattr("storectl.transfer.copy.BATCH_BYTES", 30_000)
-    monkeypatch.setattr("storectl.transfer.push.BATCH_BYTES", 30_000)
-    monkeypatch.setattr("storectl.transfer.tail.ROWS", 500)
-    monkeypatch.setattr("storectl.transfer.windows.WINDOW_BYTES", 30_000)
+    """Many small calls, and short waits before repetitions."""
+    for path, value in SMALL:
+        monkeypatch.setattr(path, value)
 
 
 class Both(NamedTuple):
@@ -274,3 +301,69 @@ def test_a_transfer_through_faults_ends_as_one_without(both: Both, name: str, se
         # The one call that looks at what a copy has made is behind its summary.
         behind = 3 if name in ("kvs copy", "queue copy") else 0
         assert 0 <= proxy.failures - made_again(done) <= behind
+
+
+# kill -9
+
+
+def start(cli: Cli, proxy: Proxy, words: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *words, "--server", proxy.url],
+        env=cli.env,
+        cwd=cli.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def killed(cli: Cli, proxy: Proxy, words: list[str], at: int, how: str) -> bool:
+    """Run until the call of that number, and kill there; False if it ended before."""
+    last = len(proxy.asked)
+    proxy.plan = lambda asked: how if asked.number - last == at else None
+    proxy.held.clear()
+    proxy.released.clear()
+    process = start(cli, proxy, words)
+    while not proxy.held.wait(0.01):
+        if process.poll() is not None:
+            assert process.returncode == 0, process.communicate()[1].decode()
+            return False
+    process.kill()
+    process.communicate()
+    proxy.released.set()
+    proxy.plan = lambda _: None
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in TRANSFERS if name not in ("tail", "verify")])
+def test_after_kill_9_at_any_call_the_same_command_ends_it(
+    cli: Cli, both: Both, served: Served, name: str
+) -> None:
+    """A call waits when the kill comes: it has not reached the server, or has and nobody knows."""
+    cli.env |= {"STORECTL_TOKEN": served.token}
+    del cli.env["STORECTL_STORE"]
+    seed = int(os.environ.get("CRASH_SEED", time.time_ns()))
+    print(f"CRASH_SEED={seed}")
+    chance = random.Random(f"{seed} {name}")
+    kills = rounds = calls = 0
+
+    while kills < POINTS:
+        rounds += 1
+        folder = cli.folder / str(rounds)
+        folder.mkdir()
+        cli.folder = folder
+        transfer = TRANSFERS[name](both._replace(folder=folder))
+        os.chdir(folder)
+        words = next(transfer)
+        with Proxy(served.url, lambda _: None) as proxy:
+            if calls:
+                for _ in range(min(3, POINTS - kills)):
+                    at, how = chance.randint(1, calls), chance.choice(["hold", "late"])
+                    if not killed(cli, proxy, words, at, how):
+                        break
+                    kills += 1
+            _, told = (process := start(cli, proxy, words)).communicate(timeout=120)
+            calls = calls or len(proxy.asked)
+        assert process.returncode == 0, told.decode()
+        assert next(transfer, None) is None
+        cli.folder = folder.parent
