@@ -46,11 +46,13 @@ class Interface(Struct, omit_defaults=True):
 
 
 class Transfer(Struct, omit_defaults=True):
-    """[transfer]: how hard to try. timeout is a time such as `60s`."""
+    """[transfer]: how hard to try. Texts are as the flags take them."""
 
     jobs: int | None = None
+    rate: int | str | None = None
     retries: int | None = None
     timeout: str | None = None
+    bwlimit: int | str | None = None
 
 
 class Serving(Struct, omit_defaults=True):

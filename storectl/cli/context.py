@@ -238,6 +238,9 @@ class Session:
             target.token,
             retries=self.settings.retries,
             timeout_secs=self.settings.timeout_secs,
+            rate=self.settings.rate,
+            part=self.settings.part,
+            bytes_a_sec=self.settings.bytes_a_sec,
             debug=debug,
             waiting=self.output.note,
         )

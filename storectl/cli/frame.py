@@ -62,7 +62,6 @@ class GlobalOption(TyperOption):
 
 
 GLOBALS = [GlobalOption(flag) for flag in GLOBAL]
-_WITHOUT_DRY_RUN = [option for option in GLOBALS if option.name != "dry_run"]
 
 
 class Command(TyperCommand):
@@ -75,8 +74,8 @@ class Command(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         mine = super().get_params(ctx)
-        knows = any(param.name == "dry_run" for param in self.params)
-        return [*mine, *(_WITHOUT_DRY_RUN if knows else GLOBALS)]
+        taken = {param.name for param in self.params}
+        return [*mine, *(option for option in GLOBALS if option.name not in taken)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, _with_json_value(args, self.get_params(ctx), True))

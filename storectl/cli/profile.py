@@ -178,7 +178,7 @@ def set_(
     """Change a setting. Comments in config.toml go by this.
 
     Settings are default_profile; ui.color, ui.progress, ui.accessible;
-    transfer.jobs, transfer.retries, transfer.timeout; serve.dir, serve.rate_limit,
+    transfer.jobs, .rate, .retries, .timeout, .bwlimit; serve.dir, serve.rate_limit,
     serve.default_access; profiles.NAME.server; aliases.WORD.
 
     Examples:

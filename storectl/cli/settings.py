@@ -15,6 +15,7 @@ from storectl.errors import InvalidInput
 TIMEOUT_SECS = 60.0
 RETRIES = 8
 JOBS = 8
+MOST_JOBS = 256
 MOST_SECS = 36_500 * 86_400
 """A hundred years. What is longer has no date."""
 
@@ -23,7 +24,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The settled global options. Where the run goes is context.Session's to say.
 
     form: json, jsonl, csv, tsv, quiet, or auto: a table on a terminal, TSV in a
-    pipe. fields: the FIELDS of --json; `?` asks for their names.
+    pipe. fields: the FIELDS of --json; `?` asks for their names. rate: requests a
+    second, None for as many as the server allows, of which part is used.
     """
 
     form: str = "auto"
@@ -38,6 +40,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     timeout_secs: float = TIMEOUT_SECS
     retries: int = RETRIES
     jobs: int = JOBS
+    rate: float | None = None
+    part: float = 1.0
+    bytes_a_sec: float | None = None
 
 
 def settle(flags: Flags, environ: Mapping[str, str], config: Config) -> Settings:
@@ -56,6 +61,8 @@ def settle(flags: Flags, environ: Mapping[str, str], config: Config) -> Settings
     retries, source = first("retries", config.transfer.retries)
     timeout, timeout_source = first("timeout", config.transfer.timeout)
     debug, _ = first("debug")
+    rate, part = _rate(*first("rate", config.transfer.rate))
+    bwlimit, bwlimit_source = first("bwlimit", config.transfer.bwlimit)
     return Settings(
         form=form,
         fields=fields,
@@ -68,7 +75,10 @@ def settle(flags: Flags, environ: Mapping[str, str], config: Config) -> Settings
         debug=_truth(debug),
         timeout_secs=TIMEOUT_SECS if timeout is None else duration_secs(timeout, timeout_source),
         retries=RETRIES if retries is None else whole(retries, source),
-        jobs=config.transfer.jobs or JOBS,
+        jobs=_jobs(*first("jobs", config.transfer.jobs)),
+        rate=rate,
+        part=part,
+        bytes_a_sec=None if bwlimit is None else size_bytes(bwlimit, bwlimit_source),
     )
 
 
@@ -119,6 +129,40 @@ def _choice(name: str, value: str | None, source: str) -> str:
 
 def _truth(value: Any) -> bool:
     return bool(value) and str(value).lower() not in ("0", "false", "no", "off")
+
+
+def _jobs(value: Any, source: str) -> int:
+    if value is None:
+        return JOBS
+    jobs = whole(value, source)
+    if not 1 <= jobs <= MOST_JOBS:
+        raise InvalidInput(f"{source} must be between 1 and {MOST_JOBS}, not {jobs}")
+    return jobs
+
+
+def _rate(value: Any, source: str) -> tuple[float | None, float]:
+    """Requests a second, None for no bound of ours, and the part of what the server allows."""
+    text = "auto" if value is None else str(value).strip()
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(%)?", text)
+    number = float(found[1]) if found else 0.0
+    if text == "auto":
+        return None, 1.0
+    if found is None or not number or (found[2] and number > 100):
+        raise InvalidInput(
+            f"{source} must be auto, a number such as 20, or 1% to 100%, not {text!r}"
+        )
+    return (None, number / 100) if found[2] else (number, 1.0)
+
+
+def size_bytes(value: Any, source: str) -> float:
+    """Bytes of `500K`, `10M`, `1.5G` or a bare number of bytes; units are of a thousand."""
+    found = re.fullmatch(
+        r"(\d{1,15}(?:\.\d{1,9})?)\s*(?:([KMGkmg])(?:i?[Bb])?)?", str(value).strip()
+    )
+    size = float(found[1]) * 1000 ** " KMG".index((found[2] or " ").upper()) if found else 0.0
+    if size < 1:
+        raise InvalidInput(f"{source} must be a size such as 500K or 10M, not {str(value)!r}")
+    return size
 
 
 def whole(value: Any, source: str) -> int:

@@ -15,6 +15,9 @@ def open_store(
     *,
     retries: int = 8,
     timeout_secs: float = 60.0,
+    rate: float | None = None,
+    part: float = 1.0,
+    bytes_a_sec: float | None = None,
     debug: Callable[[str], None] | None = None,
     waiting: Callable[[str], None] | None = None,
 ) -> ClientStore:
@@ -28,6 +31,9 @@ def open_store(
             token,
             retries=retries,
             timeout_secs=timeout_secs,
+            rate=rate,
+            part=part,
+            bytes_a_sec=bytes_a_sec,
             debug=debug,
             waiting=waiting,
         )

@@ -15,6 +15,7 @@ import msgspec
 
 from storectl import __version__, errors
 from storectl.client.answer import Answer, Whole
+from storectl.client.band import PIECE_BYTES, Band, Slowed
 from storectl.client.fast import CONNECTIONS, Fast
 from storectl.client.head import bounded, head_within
 from storectl.client.pace import Bucket, Pace
@@ -46,7 +47,8 @@ class Http:
     429, 5xx or a broken connection; waits are random up to 0.5 s doubling
     ("full jitter"), and at least what Retry-After says. debug gets a line for
     each call, without secrets; waiting a line before each wait of a second or more.
-    retried: how often a call was made again, of all calls.
+    rate: requests a second, at most; part: of what the server allows; bytes_a_sec:
+    of bodies, there and back. retried: how often a call was made again, of all calls.
     """
 
     def __init__(
@@ -56,6 +58,9 @@ class Http:
         *,
         retries: int = 8,
         timeout_secs: float = 60.0,
+        rate: float | None = None,
+        part: float = 1.0,
+        bytes_a_sec: float | None = None,
         debug: Callable[[str], None] | None = None,
         waiting: Callable[[str], None] | None = None,
         transport: httpx.BaseTransport | None = None,
@@ -68,7 +73,8 @@ class Http:
         self._debug = debug
         self._waiting = waiting
         self._sleep = sleep
-        self._pace = Pace()
+        self._pace = Pace(rate, part)
+        self._band = Band(bytes_a_sec) if bytes_a_sec else None
         self._secure = self.server.startswith("https:")
         headers = {"User-Agent": f"storectl/{__version__}", "Accept": "*/*"}
         if token:
@@ -161,7 +167,8 @@ class Http:
         fresh = body() if callable(body) else body
         while True:
             self._pace.wait(bucket)
-            failure, landed = self._attempt((method, address, sent, fresh), stream, bucket)
+            call = (method, address, sent, self._slowed(fresh, sent))
+            failure, landed = self._attempt(call, stream, bucket)
             if not isinstance(failure, StorectlError):
                 return failure
             if attempt >= self._retries or not _passing(failure):
@@ -175,6 +182,17 @@ class Http:
                     raise failure
             self.wait(attempt, failure)
             attempt += 1
+
+    def _slowed(self, body: Any, headers: dict[str, str]) -> Any:
+        """A body that is sent no faster than it may be."""
+        if self._band is None or body is None:
+            return body
+        if isinstance(body, bytes):
+            if len(body) <= PIECE_BYTES:
+                self._band.take(len(body))
+                return body
+            headers["Content-Length"] = str(len(body))
+        return self._band.sent(body)
 
     def _attempt(
         self, call: Call, stream: bool, bucket: Bucket
@@ -194,7 +212,7 @@ class Http:
         took = (time.monotonic() - started) * 1000
         self._log(f"{method} {address} {answer.status_code} {took:.0f} ms")
         if answer.status_code < 300:
-            return answer, True
+            return Slowed(answer, self._band) if stream and self._band else answer, True
         assert isinstance(answer, Whole)
         failure = self._refused(answer)
         return failure, not isinstance(failure, RateLimited)
@@ -246,6 +264,8 @@ class Http:
             for block in answer.iter_bytes() if has_body else ():
                 blocks.append(block)
                 size += len(block)
+                if self._band is not None:
+                    begin += self._band.take(len(block))
                 secs = time.monotonic() - begin
                 if size > most:
                     if answer.status_code < 300:

@@ -44,10 +44,16 @@ class _State:
 
 
 class Pace:
-    """Tells each request how long to wait. Waits are handed out in order."""
+    """Tells each request how long to wait. Waits are handed out in order.
+
+    most: requests a second in all, whatever the server allows; None is no bound of ours.
+    part: how much of what the server allows is for us.
+    """
 
     def __init__(
         self,
+        most: float | None = None,
+        part: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -55,6 +61,8 @@ class Pace:
         self._sleep = sleep
         self._states: dict[Bucket, _State] = {}
         self._mutex = Lock()
+        self._part = part
+        self._all = _State(most, clock()) if most else None
 
     def wait(self, bucket: Bucket) -> None:
         """Take the next place in the bucket and wait for it."""
@@ -69,12 +77,12 @@ class Pace:
             state = self._states.get(bucket)
             if state is None:
                 state = self._states[bucket] = _State(ASSUMED[bucket[1]], now)
-            if state.rate >= UNPACED:
-                return 0.0
-            state.due = max(state.due, now)
-            wait = state.due - now - BURST_SECS
-            state.due += 1.0 / (state.rate * state.share)
-            return wait
+            waits = []
+            if self._all is not None:
+                waits.append(_placed(self._all, self._all.rate, now))
+            if state.rate < UNPACED:
+                waits.append(_placed(state, state.rate * state.share * self._part, now))
+            return max(waits, default=0.0)
 
     def answered(self, bucket: Bucket, limit: str | None, *, refused: bool) -> None:
         """Learn from an answer: the limit that it names, and whether it was 429."""
@@ -95,6 +103,14 @@ class Pace:
             elif state.share < 1.0:
                 mended = MENDED_A_SECOND / (state.rate * state.share)
                 state.share = min(state.share + mended, 1.0)
+
+
+def _placed(state: _State, rate: float, now: float) -> float:
+    """Take the next place; the seconds until then, less than 0 within the burst."""
+    state.due = max(state.due, now)
+    wait = state.due - now - BURST_SECS
+    state.due += 1.0 / rate
+    return wait
 
 
 def _rate(limit: str | None) -> float | None:

@@ -131,6 +131,23 @@ def test_numbers_come_from_flag_then_variable_then_config() -> None:
     assert flag.retries == 3
 
 
+def test_what_limits_a_transfer_comes_from_flag_then_variable_then_config() -> None:
+    config = Config(transfer=Transfer(jobs=2, rate=15, bwlimit="1.5M"))
+    environ = {"STORECTL_JOBS": "3", "STORECTL_RATE": "50%", "STORECTL_BWLIMIT": "800"}
+
+    built_in = settle({}, {}, Config())
+    configured = settle({}, {}, config)
+    variable = settle({}, environ, config)
+    flag = settle({"jobs": "4", "rate": "auto", "bwlimit": "2k"}, environ, config)
+
+    assert (built_in.jobs, built_in.rate, built_in.part, built_in.bytes_a_sec) == (8, None, 1, None)
+    assert (configured.jobs, configured.rate, configured.part) == (2, 15, 1)
+    assert configured.bytes_a_sec == 1_500_000
+    assert (variable.jobs, variable.rate, variable.part) == (3, None, 0.5)
+    assert variable.bytes_a_sec == 800
+    assert (flag.jobs, flag.rate, flag.part, flag.bytes_a_sec) == (4, None, 1, 2000)
+
+
 @pytest.mark.parametrize(
     ("flags", "environ", "config", "words"),
     [
@@ -138,6 +155,15 @@ def test_numbers_come_from_flag_then_variable_then_config() -> None:
         ({}, {"STORECTL_PROGRESS": "x"}, Config(), "STORECTL_PROGRESS must be one of"),
         ({}, {}, Config(ui=Interface(progress="x")), "progress in config.toml must be one of"),
         ({"retries": "-1"}, {}, Config(), "--retries must be a whole number, not '-1'"),
+        ({"jobs": "0"}, {}, Config(), "--jobs must be between 1 and 256, not 0"),
+        ({"jobs": "many"}, {}, Config(), "--jobs must be a whole number, not 'many'"),
+        ({}, {"STORECTL_RATE": "0"}, Config(), "STORECTL_RATE must be auto, a number such as 20"),
+        ({"rate": "101%"}, {}, Config(), "--rate must be auto, .*not '101%'"),
+        ({"rate": "fast"}, {}, Config(), "--rate must be auto"),
+        ({"bwlimit": "0"}, {}, Config(), "--bwlimit must be a size such as 500K or 10M"),
+        ({"bwlimit": "10X"}, {}, Config(), "--bwlimit must be a size"),
+        ({}, {}, Config(transfer=Transfer(bwlimit="-1")), "bwlimit in config.toml must be a size"),
+        ({}, {}, Config(transfer=Transfer(jobs=0)), "jobs in config.toml must be between 1"),
         ({"timeout": "soon"}, {}, Config(), "--timeout must be a time such as 60s"),
         ({}, {"STORECTL_FORMAT": "yaml"}, Config(), "STORECTL_FORMAT must be one of json"),
     ],
@@ -154,6 +180,18 @@ def test_a_wrong_value_names_where_it_came_from(
 )
 def test_times_have_units(text: str, secs: float) -> None:
     assert duration_secs(text, "--older-than") == secs
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--jobs", "0"), ("-j", "x"), ("--rate", "0%"), ("--bwlimit", "1T"), ("--retries", "x")],
+)
+def test_a_bad_limit_is_a_mistake_of_usage(here: Here, words: tuple[str, str]) -> None:
+    before, after = here(*words, "dataset", "ls"), here("dataset", "ls", *words)
+
+    assert (before.code, after.code) == (2, 2)
+    assert (before.out, before.err) == ("", after.err)
+    assert before.err.startswith("error: --")
 
 
 def test_an_alias_of_the_configuration_expands_to_a_command(here: Here) -> None:

@@ -139,3 +139,28 @@ def test_waits_are_slept() -> None:
 
     assert len(slept) == 4
     assert slept == sorted(slept)
+
+
+@pytest.mark.parametrize("limit", ["30", "100000"])
+def test_a_user_may_want_fewer_calls_a_second_in_all(limit: str) -> None:
+    pace = Pace(10, clock=lambda: 0.0)
+    buckets = [("~a", False), ("~b", True)] * 20
+    for bucket in buckets[:2]:
+        pace.reserve(bucket)
+        pace.answered(bucket, limit, refused=False)
+
+    waits = [pace.reserve(bucket) for bucket in buckets]
+
+    assert waits[-1] == pytest.approx(41 / 10 - 0.5)
+
+
+def test_a_user_may_want_a_part_of_what_the_server_allows() -> None:
+    clock = [0.0]
+    pace = Pace(part=0.5, clock=lambda: clock[0])
+    pace.reserve(STORAGE)
+    pace.answered(STORAGE, "40", refused=False)
+    clock[0] = 10.0
+
+    waits = [pace.reserve(STORAGE) for _ in range(21)]
+
+    assert waits[-1] == pytest.approx(20 / 20 - 0.5)
