@@ -130,7 +130,8 @@ def app(store: Served, settings: Settings) -> Wsgi:
     """Speak the store over HTTP, in every thread that the server calls from."""
     routes = Routes(HANDLERS)
     limits = Limits(settings.rate_limit)
-    failures = Limits((FAILURES, FAILURES) if settings.rate_limit else None)
+    failed_rates = (FAILURES, FAILURES) if settings.rate_limit else None
+    failures = Limits(failed_rates, clock=lambda: store.now_ms() / 1000)
     always = {fast: [*_CORS, ("X-RateLimit-Limit", limits.header(fast))] for fast in (False, True)}
 
     def routed(environ: dict[str, Any]) -> tuple[Endpoint, Handler, dict[str, str], dict[str, str]]:

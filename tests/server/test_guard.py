@@ -1,9 +1,12 @@
-"""Who may do what, as one table."""
+"""What the guard decides beyond the table of test_matrix.py."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,41 +15,12 @@ from storectl.engine import open_store
 from storectl.engine.store import EngineStore
 from storectl.model import rules
 from storectl.model.storage import Change
+from storectl.server.app import app
+from storectl.server.settings import Settings
 
 from .conftest import Connect
 
-CALLERS = ("owner", "other user", "no token", "bad token", "signature", "old signature")
-LEVELS = ("RESTRICTED", "ANYONE_WITH_ID_CAN_READ", "ANYONE_WITH_NAME_CAN_READ")
-
-# caller: level -> status of a read by ID, of a read by user~name
-READS = {
-    "owner": dict.fromkeys(LEVELS, (200, 200)),
-    "other user": {
-        "RESTRICTED": (403, 403),
-        "ANYONE_WITH_ID_CAN_READ": (200, 403),
-        "ANYONE_WITH_NAME_CAN_READ": (200, 200),
-    },
-    "no token": {
-        "RESTRICTED": (401, 401),
-        "ANYONE_WITH_ID_CAN_READ": (200, 401),
-        "ANYONE_WITH_NAME_CAN_READ": (200, 200),
-    },
-    "bad token": dict.fromkeys(LEVELS, (401, 401)),
-    "signature": dict.fromkeys(LEVELS, (200, 200)),
-    "old signature": {
-        "RESTRICTED": (401, 401),
-        "ANYONE_WITH_ID_CAN_READ": (200, 401),
-        "ANYONE_WITH_NAME_CAN_READ": (200, 200),
-    },
-}
-WRITES = {
-    "owner": 201,
-    "other user": 403,
-    "no token": 401,
-    "bad token": 401,
-    "signature": 401,
-    "old signature": 401,
-}
+Scoped = Callable[..., httpx.Client]
 
 
 @pytest.fixture
@@ -54,55 +28,19 @@ def owner(connect: Connect) -> httpx.Client:
     return connect("alice")
 
 
-def called(connect: Connect, caller: str, owner: httpx.Client, made: dict) -> tuple:
-    """The client of a caller, and what it puts into the query."""
-    if caller == "owner":
-        return owner, {}
-    if caller == "other user":
-        return connect("bob"), {}
-    if caller == "bad token":
-        return connect(None), {"token": "storectl_" + "x" * 36}
-    if caller in ("signature", "old signature"):
-        until = 0 if caller == "signature" else rules.now_ms() - 1
-        signature = rules.content_signature(made["urlSigningSecretKey"], made["id"], until)
-        return connect(None), {"signature": signature}
-    return connect(None), {}
+@pytest.fixture
+def scoped(connect: Connect, served: EngineStore) -> Scoped:
+    """scoped(*what): a client of alice's whose token may do that and no more."""
+    numbers = count()
 
+    def made(*scope: str) -> httpx.Client:
+        name = f"scoped-{next(numbers)}"
+        secret = served.tokens.create(name, username="alice", scope=[*scope]).secret
+        client = connect(None)
+        client.headers["Authorization"] = f"Bearer {secret}"
+        return client
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("caller", CALLERS)
-def test_items(connect: Connect, owner: httpx.Client, caller: str, level: str) -> None:
-    made = owner.post("/v2/datasets?name=prices").json()["data"]
-    owner.put(f"/v2/datasets/{made['id']}", json={"generalAccess": level})
-    client, query = called(connect, caller, owner, made)
-
-    by_id, by_name = (
-        client.get(f"/v2/datasets/{ref}/items", params=query).status_code
-        for ref in (made["id"], "alice~prices")
-    )
-    written = client.post(f"/v2/datasets/{made['id']}/items", params=query, json=[{"n": 1}])
-
-    assert (by_id, by_name) == READS[caller][level]
-    assert written.status_code == WRITES[caller]
-
-
-@pytest.mark.parametrize("caller", [caller for caller in CALLERS if caller != "owner"])
-@pytest.mark.parametrize("level", LEVELS)
-def test_nobody_else_changes_or_deletes(
-    connect: Connect, owner: httpx.Client, caller: str, level: str
-) -> None:
-    made = owner.post("/v2/datasets?name=prices").json()["data"]
-    owner.put(f"/v2/datasets/{made['id']}", json={"generalAccess": level})
-    client, query = called(connect, caller, owner, made)
-
-    statuses = {
-        client.put(f"/v2/datasets/{made['id']}", params=query, json={"name": "x"}).status_code,
-        client.delete(f"/v2/datasets/{made['id']}", params=query).status_code,
-        client.delete("/v2/datasets/alice~prices", params=query).status_code,
-    }
-
-    assert statuses <= {401, 403}
-    assert owner.get(f"/v2/datasets/{made['id']}").json()["data"]["name"] == "prices"
+    return made
 
 
 @pytest.mark.parametrize(
@@ -120,14 +58,129 @@ def test_a_storage_follows_the_setting_of_the_server(
     assert anonymous.get(f"/v2/datasets/{made['id']}/items").status_code == status
 
 
-def test_the_secret_of_signatures_is_for_writers(connect: Connect, owner: httpx.Client) -> None:
+def test_the_secret_of_signatures_is_for_writers(
+    connect: Connect, owner: httpx.Client, served: EngineStore
+) -> None:
     made = owner.post("/v2/datasets").json()["data"]
     address = f"/v2/datasets/{made['id']}"
     owner.put(address, json={"generalAccess": "ANYONE_WITH_ID_CAN_READ"})
+    reader, writer, stranger = connect("reader"), connect("writer"), connect("bob")
+    served.access.grant("dataset", made["id"], "reader", "read")
+    served.access.grant("dataset", made["id"], "writer", "write")
 
-    assert owner.get(address).json()["data"]["urlSigningSecretKey"]
-    assert "urlSigningSecretKey" not in connect(None).get(address).json()["data"]
-    assert "urlSigningSecretKey" not in connect("bob").get(address).json()["data"]
+    for client in (owner, writer):
+        assert client.get(address).json()["data"]["urlSigningSecretKey"]
+    for client in (reader, stranger, connect(None)):
+        assert "urlSigningSecretKey" not in client.get(address).json()["data"]
+
+
+@pytest.mark.parametrize(("right", "status"), [("write", 403), ("manage", 200)])
+def test_general_access_is_changed_by_those_who_may_share(
+    connect: Connect, owner: httpx.Client, served: EngineStore, right: str, status: int
+) -> None:
+    id = owner.post("/v2/datasets?name=prices").json()["data"]["id"]
+    bob = connect("bob")
+    served.access.grant("dataset", id, "bob", right)
+
+    shared = bob.put(f"/v2/datasets/{id}", json={"generalAccess": "ANYONE_WITH_ID_CAN_READ"})
+    renamed = bob.put(f"/v2/datasets/{id}", json={"title": "Prices"})
+
+    assert (shared.status_code, renamed.status_code) == (status, 200)
+    told = owner.get(f"/v2/datasets/{id}").json()["data"]["generalAccess"]
+    assert told == ("ANYONE_WITH_ID_CAN_READ" if status == 200 else "FOLLOW_USER_SETTING")
+
+
+@pytest.mark.parametrize("scope", [[], ["dataset:list"], ["dataset:create"], ["kvs:manage"]])
+def test_getting_by_name_needs_read_where_there_is_something(
+    owner: httpx.Client, scoped: Scoped, scope: list[str]
+) -> None:
+    owner.post("/v2/datasets?name=prices")
+
+    answer = scoped(*scope).post("/v2/datasets?name=prices")
+
+    assert answer.status_code == 403
+    assert answer.json()["error"]["type"] == "insufficient-permissions"
+
+
+@pytest.mark.parametrize(("right", "shows"), [("read", False), ("write", True)])
+def test_a_token_for_one_storage_opens_it_by_name_as_clients_do(
+    owner: httpx.Client, scoped: Scoped, right: str, shows: bool
+) -> None:
+    id = owner.post("/v2/datasets?name=prices").json()["data"]["id"]
+    other = owner.post("/v2/datasets?name=other").json()["data"]["id"]
+    api = scoped(f"dataset/{id}:{right}")
+
+    opened = api.post("/v2/datasets?name=prices")
+
+    assert (opened.status_code, opened.json()["data"]["id"]) == (200, id)
+    assert ("urlSigningSecretKey" in opened.json()["data"]) is shows
+    assert api.post("/v2/datasets?name=new").status_code == 403
+    assert api.post("/v2/datasets").status_code == 403
+    assert api.get(f"/v2/datasets/{other}").status_code == 403
+    assert api.get(f"/v2/key-value-stores/{id}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["?name=mine", ""])
+def test_what_a_token_created_it_may_manage(
+    connect: Connect, owner: httpx.Client, scoped: Scoped, name: str
+) -> None:
+    api, same_scope = scoped("dataset:create"), scoped("dataset:create")
+
+    made = api.post(f"/v2/datasets{name}").json()["data"]
+    path = f"/v2/datasets/{made['id']}"
+
+    assert made["urlSigningSecretKey"]
+    assert api.post(f"{path}/items", json=[{"n": 1}]).status_code == 201
+    if name:
+        assert api.post("/v2/datasets?name=mine").status_code == 200
+    assert api.put(path, json={"generalAccess": "RESTRICTED"}).status_code == 200
+    assert same_scope.get(path).status_code == 403
+    assert owner.get(f"{path}/items").json() == [{"n": 1}]
+    assert api.delete(path).status_code == 204
+
+
+def test_a_scope_takes_nothing_that_anybody_may_do(owner: httpx.Client, scoped: Scoped) -> None:
+    id = owner.post("/v2/datasets").json()["data"]["id"]
+    owner.put(f"/v2/datasets/{id}", json={"generalAccess": "ANYONE_WITH_ID_CAN_READ"})
+
+    assert scoped().get(f"/v2/datasets/{id}/items").json() == []
+    assert scoped().get("/v2/users/alice").status_code == 200
+
+
+def test_a_token_cannot_make_one_that_may_more(scoped: Scoped) -> None:
+    api = scoped("dataset:manage", "kvs:manage", "queue:manage")
+
+    answers = [
+        api.post("/v2/tokens", json={"name": "more"}),
+        api.post(f"/v2/tokens/{api.get('/v2/tokens/current').json()['data']['id']}/rotate"),
+        api.get("/v2/tokens"),
+        api.put("/v2/users/me", json={"defaultAccess": None}),
+        api.get("/v2/access"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403] * 5
+
+
+def test_wrong_tokens_are_slowed_down_and_good_ones_of_the_same_address_not(
+    tmp_path: Path,
+) -> None:
+    clock = [1_700_000_000_000]
+    store = open_store(str(tmp_path), username="alice", clock=lambda: clock[0])
+    good = store.tokens.create("good").secret
+    api = httpx.Client(
+        transport=httpx.WSGITransport(app=app(store, Settings(rate_limit=(1000, 1000)))),
+        base_url="http://api.test",
+    )
+
+    def tried(token: str | None) -> int:
+        return api.get("/v2/users/me", params={"token": token}).status_code
+
+    at_once = [tried(rules.new_token()) for _ in range(12)]
+    assert at_once == [401] * 10 + [429] * 2
+    assert tried(good) == 200
+
+    clock[0] += 1000
+    assert tried(rules.new_token()) == 401
 
 
 def test_a_public_link_opens_without_a_token(connect: Connect, owner: httpx.Client) -> None:
