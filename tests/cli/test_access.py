@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
 from .conftest import Cli, Done, Served
+from .test_failures import running
 
 Here = Callable[..., Done]
 Env = dict[str, str]
@@ -403,3 +405,74 @@ def test_the_report_shows_the_kinds_that_are_asked_for(
     found = here("access", "report", "--json=finding", *kind, env=alice).json()["items"]
 
     assert {row["finding"] for row in found} == expected
+
+
+@pytest.fixture(scope="module")
+def plain(served: Served) -> Iterator[Env]:
+    """The same server without anything that is beyond the API."""
+
+    class Plain(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            first = self.path.split("/")[2].partition("?")[0]
+            if first in ("capabilities", "tokens", "access") or "/access" in self.path:
+                self.send_error(404)
+                return
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            head = {name: self.headers[name] for name in ("Authorization", "Content-Type")
+                    if name in self.headers}  # fmt: skip
+            asked = Request(served.url + self.path, body or None, head, method=self.command)
+            with urlopen(asked) as answer:
+                content = answer.read()
+                self.send_response(answer.status)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = _answer
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with running(Plain) as server:
+        yield env_of(served, served.token) | {"STORECTL_SERVER": server.url}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "token ls", "token create ci", "token rotate ci --yes", "token revoke ci --yes",
+        "dataset access ls REF", "dataset access grant REF bob --read",
+        "dataset access revoke REF bob", "dataset link REF --revoke-all --yes",
+        "access report", "access default restricted",
+    ],
+)  # fmt: skip
+def test_what_a_server_of_the_api_lacks_is_told_with_what_it_has(
+    here: Here, plain: Env, line: str
+) -> None:
+    id = here("dataset", "create", env=plain).out.strip()
+
+    done = here(*line.replace("REF", id).split(), env=plain)
+
+    assert (done.code, done.out) == (9, "")
+    assert " in its API\n" in done.err
+    assert "its Console" in done.err or "access report --public" in done.err
+
+
+def test_what_a_server_of_the_api_has_works(here: Here, plain: Env) -> None:
+    closed = here("dataset", "create", "--access", "restricted", env=plain).out.strip()
+    open_one = here("dataset", "create", env=plain).out.strip()
+    here("dataset", "access", "set", open_one, "id", env=plain)
+
+    link = here("dataset", "link", closed, "--expires", "1h", env=plain)
+    public = here("access", "report", "--public", "-q", env=plain).lines()
+    checked = here("token", "check", "--json", env=plain).json()
+
+    assert opened(link.out.strip()) == b"[]"
+    assert "signature=" in link.out
+    assert (open_one in public, closed in public) == (True, False)
+    assert checked == {
+        "username": "alice",
+        "place": plain["STORECTL_SERVER"],
+        "tokenSource": "STORECTL_TOKEN",
+    }

@@ -50,6 +50,10 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         ("storectl dataset ls --sort m", ["modified"]),
         ("storectl dataset ls --color al", ["always"]),
         ("storectl completion fi", ["fish"]),
+        ("storectl access re", ["report"]),
+        ("storectl queue access gr", ["grant"]),
+        ("storectl kvs access set files re", ["restricted"]),
+        ("storectl dataset link prices --rev", ["--revoke-all"]),
         ("storectl dataset items prices -o f", []),
     ],
 )

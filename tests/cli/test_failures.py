@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
@@ -150,7 +152,9 @@ class Stub(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """What a Stub answers."""
+
     server: Stub
     protocol_version = "HTTP/1.1"
 
@@ -159,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         self.rfile.read(length)
         kind, _ = STATUSES[self.server.status]
-        body = f'{{"error":{{"type":"{kind}","message":"The server says no."}}}}'.encode()
+        body = json.dumps({"error": {"type": kind, "message": self.message()}}).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -169,18 +173,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer
 
+    def message(self) -> str:
+        return "The server says no."
+
     def log_message(self, *words: object) -> None:
         pass
 
 
-@pytest.fixture(scope="module")
-def stub() -> Iterator[Stub]:
-    server = Stub(("127.0.0.1", 0), _Handler)
+@contextmanager
+def running(handler: type[BaseHTTPRequestHandler]) -> Iterator[Stub]:
+    """A server whose answers a handler makes."""
+    server = Stub(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[Stub]:
+    with running(Handler) as server:
+        yield server
 
 
 def words(name: str, file: Path) -> list[str]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -17,7 +15,7 @@ from storectl.model import rules
 from storectl.model.token import Token
 
 from .conftest import Cli, Done, Served
-from .test_failures import ASKING, words
+from .test_failures import ASKING, Handler, Stub, running, words
 
 Here = Callable[..., Done]
 Env = dict[str, str]
@@ -262,32 +260,17 @@ def test_no_command_takes_a_token_as_an_argument() -> None:
     assert found == {"--with-token", "token"}  # from stdin; the ID or name of one
 
 
-class Echo(BaseHTTPRequestHandler):
-    """A server that fails, and tells what it was sent."""
+class Echo(Handler):
+    """Fails, and tells what it was sent."""
 
-    def _answer(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        said = f"{self.headers.get('Authorization')} {self.path}"
-        body = json.dumps({"error": {"type": "internal-server-error", "message": said}}).encode()
-        self.send_response(self.server.status)  # type: ignore[attr-defined]
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer
-
-    def log_message(self, *words: object) -> None:
-        pass
+    def message(self) -> str:
+        return f"{self.headers.get('Authorization')} {self.path}"
 
 
 @pytest.fixture(scope="module")
-def echo() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def echo() -> Iterator[Stub]:
+    with running(Echo) as server:
+        yield server
 
 
 CANARY = "canary0123456789"
@@ -308,7 +291,7 @@ def seen(folder: Path, *secrets: str) -> list[str]:
 @pytest.mark.parametrize("name", ASKING)
 def test_a_token_is_in_no_output_and_no_file(
     here: Here,
-    echo: ThreadingHTTPServer,
+    echo: Stub,
     served: Served,
     file: Path,
     tmp_path: Path,
@@ -316,11 +299,10 @@ def test_a_token_is_in_no_output_and_no_file(
 ) -> None:
     """Where a server fails and repeats what it got, where none answers, and where one does."""
     line = words(name, file)
-    url = f"http://127.0.0.1:{echo.server_port}"
     said = ""
     for form, status in (("--json", 403), ("--debug", 500)):
-        echo.status = status  # type: ignore[attr-defined]
-        refused = here(form, *line, env=env_of(url, CANARY))
+        echo.status = status
+        refused = here(form, *line, env=env_of(echo.url, CANARY))
         said += refused.out + refused.err
     said += here("--debug", *line, env=env_of("http://127.0.0.1:9", CANARY)).err
 
