@@ -220,6 +220,35 @@ def test_another_user_may_what_they_were_given_and_no_longer_than_that(
     assert set(after) <= {3, 5}
 
 
+@pytest.mark.parametrize("owner", ["alice/", "alice~", "Alice/"])
+def test_the_contents_of_another_users_storages_are_reached_by_their_names(
+    here: Here, alice: Env, bob: Env, owner: str
+) -> None:
+    Path("items.jsonl").write_text('{"n":1}\n')
+    for noun in NOUNS:
+        here(noun, "create", "theirs", "--exist-ok", env=alice)
+        here(noun, "access", "grant", "theirs", "bob", "--write", env=alice)
+    ref = f"{owner}theirs"
+
+    lines = [
+        ["dataset", "push", ref, "items.jsonl"],
+        ["dataset", "items", ref],
+        ["dataset", "pull", ref, "-o", "pulled.jsonl"],
+        ["dataset", "copy", ref, f"copy-{owner[:-1].lower()}-{ord(owner[-1])}", "--create"],
+        ["kvs", "set", ref, "key", "--value", "x"],
+        ["kvs", "get", ref, "key"],
+        ["kvs", "keys", ref],
+        ["queue", "add", ref, "https://example.com/"],
+        ["queue", "head", ref],
+        ["queue", "requests", ref],
+    ]
+    done = {" ".join(line[:2]): here(*line, env=bob) for line in lines}
+
+    assert {name: one.code for name, one in done.items() if one.code} == {}
+    assert '{"n":1}' in done["dataset items"].out
+    assert done["kvs get"].out == "x"
+
+
 def test_what_is_shared_is_listed_by_owner(here: Here, alice: Env, bob: Env) -> None:
     mine = here("dataset", "create", "of-bob", env=bob).out.strip()
     theirs = here("dataset", "create", "of-alice", "--access", "restricted", env=alice).out.strip()
