@@ -33,11 +33,10 @@ COLUMNS = [
     Column("name", "NAME"),
     Column("username", "USER"),
     Column("last4", "ENDS"),
-    Column("createdAt", "CREATED", "time"),
     Column("lastUsedAt", "USED", "time"),
     Column("expiresAt", "EXPIRES", "time"),
-    Column("scope", "SCOPE", "scope"),
     Column("state", "STATE"),
+    Column("scope", "SCOPE", "scope"),
 ]
 LINES = [
     Column("id", "ID"),

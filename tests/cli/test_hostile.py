@@ -104,7 +104,7 @@ def test_a_refused_token_is_told_with_its_source_and_the_way_to_another(
     )  # fmt: skip
 
     assert done.code == 4
-    assert "  token: from STORECTL_TOKEN\n" in done.err
+    assert "  token: from STORECTL_TOKEN, mistyped or cut: " in done.err
     assert done.err.endswith(f"  try: storectl login --server {served.url}\n")
     assert "storectl_wrong" not in done.err
 
