@@ -74,6 +74,7 @@ class Datasets(Keeper[Dataset]):
         row = self.find(ref)
         no, count = row.no, len(items)
         if not count:
+            self.touch(row)
             return
         if row.schema is not None:
             check_items(row.schema, items)
@@ -114,6 +115,7 @@ class Datasets(Keeper[Dataset]):
     def statistics(self, ref: str) -> dict[str, Any]:
         """Fields that the schema of the dataset describes. Reads every item."""
         row = self.find(ref)
+        self.touch(row)
         schema = msgspec.json.decode(row.schema) if row.schema else {}
         fields = ((schema.get("fields") or {}).get("properties")) or {}
         if not fields:

@@ -16,6 +16,7 @@ import msgspec
 
 from storectl.engine.blobs import Blobs, new_blob
 from storectl.engine.db import Db, Tx, statements
+from storectl.engine.retention import TOUCH_MS
 from storectl.engine.storage import Keeper, Reads, StorageRow, check_window, common
 from storectl.errors import InvalidInput, Local, NotFound, Unavailable
 from storectl.model import rules
@@ -79,8 +80,8 @@ class KeyValueStores(Keeper[KeyValueStore]):
         self.reads.add(row.no, lists=1)
         found = self.db.all(self.sql["keys"], no=row.no, low=low, high=high, limit=limit + 1)
         items = [
-            Key(key=key, size=size, content_type=content_type, sha256=digest.hex())
-            for key, size, content_type, digest in found[:limit]
+            Key(key=key, size=size, content_type=content_type)
+            for key, size, content_type in found[:limit]
         ]
         more = len(found) > limit
         return KeysPage(
@@ -99,8 +100,8 @@ class KeyValueStores(Keeper[KeyValueStore]):
         if row is None:
             raise NotFound.of("kvs", ref)
         no, accessed_at, content_type, content_encoding, size, digest, blob, inline = row
-        if self.clock() - accessed_at > rules.TOUCH_SECS * 1000:
-            self.touch(self.find(id))
+        if self.clock() - accessed_at >= TOUCH_MS:
+            self.touch(self.find(id))  # NotFound if the store has expired
         if content_type is None:
             raise no_record(ref, key)
         found = Record(
@@ -152,6 +153,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
     def remove(self, ref: str, key: str) -> None:
         rules.check_key(key)
         row = self.find(ref)
+        self.touch(row)
 
         def work(tx: Tx) -> None:
             removed = tx.one(self.sql["remove"], no=row.no, key=key)
@@ -189,7 +191,9 @@ class KeyValueStores(Keeper[KeyValueStore]):
         row = tx.one(self.sql["place"], id=id, key=key)
         if row is None:
             raise NotFound.of("kvs", id)
-        no, schema, size, blob = row
+        no, schema, size, blob, name, accessed_at = row
+        if self.retention.is_over(name, accessed_at):
+            raise NotFound.of("kvs", id)
         _check_collections(schema, key, content_type)
         return no, size or 0, blob
 
@@ -253,14 +257,14 @@ class Upload:
             yield block
 
 
-def collect(db: Db, blobs: Blobs, *, now: int) -> int:
+def collect(db: Db, blobs: Blobs, *, now: int, limit: int = COLLECT_BLOBS) -> int:
     """Delete blobs that no row names and nobody reads any more; how many there were.
 
-    now: milliseconds. At most 1,000 a call. Blob first, listing second: two at once,
+    now: milliseconds. At most `limit` a call. Blob first, listing second: two at once,
     or one that is cut off, do no harm.
     """
     sql = statements("kvs", db.dialect)
-    due = db.all(sql["due"], now=now, limit=COLLECT_BLOBS)
+    due = db.all(sql["due"], now=now, limit=limit)
     for (blob,) in due:
         blobs.delete(blob)
     if due:

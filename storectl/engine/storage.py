@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from storectl.engine.db import Db, Taken, Tx, statements
+from storectl.engine.retention import Retention, expire_at
 from storectl.errors import Conflict, InvalidInput, Local, NotFound
 from storectl.model import rules
 from storectl.model.ref import Ref
@@ -123,6 +124,7 @@ class Keeper(Generic[Kind]):
         self.reads = reads
         self.clock = clock
         self.token_id = token_id
+        self.retention = Retention(db, clock)
         self._forgot_at = 0
         self.sql = statements(self.noun, db.dialect)
         self.shared = statements("storage", db.dialect)
@@ -142,6 +144,7 @@ class Keeper(Generic[Kind]):
             "user_id": self.user.id,
             "noun": self.noun,
             "unnamed": query.unnamed,
+            "over": self.retention.over() if query.unnamed else 0,
             "own": query.ownership != "sharedWithMe",
             "shared": query.ownership != "ownedByMe",
         }
@@ -156,10 +159,7 @@ class Keeper(Generic[Kind]):
             total=total[0] if total else 0,
             offset=query.offset,
             limit=limit,
-            items=[
-                self.describe(row, self._username(row.user_id))
-                for row in (StorageRow(*row) for row in rows)
-            ],
+            items=[*self._shown([StorageRow(*row) for row in rows])],
         )
 
     def create(
@@ -194,11 +194,10 @@ class Keeper(Generic[Kind]):
 
         found = self._own(name) if name is not None else None
         made, new = (found, False) if found else self.db.write(work)
-        return self.describe(made, user.username), new
+        return self._shown([made])[0], new
 
     def get(self, ref: str) -> Kind:
-        row = self.find(ref)
-        return self.describe(row, self._username(row.user_id))
+        return self._shown([self.find(ref)])[0]
 
     def update(self, ref: str, change: Change) -> Kind:
         row = self.find(ref)
@@ -224,7 +223,7 @@ class Keeper(Generic[Kind]):
             ) from None
         if now is None:
             raise NotFound.of(self.noun, ref)
-        return self.describe(StorageRow(*now), self._username(row.user_id))
+        return self._shown([StorageRow(*now)])[0]
 
     def delete(self, ref: str) -> None:
         """Delete the row, then what it held: in slices, so that no other writer waits long."""
@@ -238,8 +237,34 @@ class Keeper(Generic[Kind]):
 
         if not self.db.write(work):
             raise NotFound.of(self.noun, ref)
-        while rest := self.db.one(self.shared["next_erased"], noun=self.noun):
-            self._erase_some(rest[0])  # also what an earlier process was killed at
+        while self.erase_more():  # also what an earlier process was killed at
+            pass
+
+    def delete_unused(self, id: str, since_ms: int, *, named: bool = False) -> bool:
+        which = {"since": since_ms, "named": named}
+
+        def work(tx: Tx) -> bool:
+            row = tx.one(self.shared["find_id"], id=id, noun=self.noun)
+            if row is None:
+                return False
+            no = StorageRow(*row).no
+            if tx.one(self.retention.sql["delete_unused"], no=no, **which) is None:
+                return False
+            tx.all(self.shared["list_erased"], no=no, noun=self.noun)
+            return True
+
+        gone = self.db.write(work)
+        while gone and self.erase_more():
+            pass
+        return gone
+
+    def erase_more(self) -> bool:
+        """Erase some of what deleted storages held; False if there was nothing left."""
+        rest = self.db.one(self.shared["next_erased"], noun=self.noun)
+        if rest is None:
+            return False
+        self._erase_some(rest[0])
+        return True
 
     def _erase_some(self, no: int) -> None:
         def work(tx: Tx) -> None:
@@ -252,7 +277,7 @@ class Keeper(Generic[Kind]):
         self.db.write(work)
 
     def find(self, ref: str) -> StorageRow:
-        """The row that a ref leads to. NotFound if there is none."""
+        """The row that a ref leads to. NotFound if there is none, or if it has expired."""
         parsed = Ref.parse(ref)
         if parsed.id is not None:
             row = self.db.one(self.shared["find_id"], id=parsed.id, noun=self.noun)
@@ -270,7 +295,10 @@ class Keeper(Generic[Kind]):
             return own
         if row is None:
             raise NotFound.of(self.noun, ref)
-        return StorageRow(*row)
+        found = StorageRow(*row)
+        if self.retention.is_over(found.name, found.accessed_at):
+            raise NotFound.of(self.noun, ref)
+        return found
 
     def touch(self, row: StorageRow) -> None:
         """Move the last access, at most once an hour. Reading works on a read-only store."""
@@ -313,6 +341,16 @@ class Keeper(Generic[Kind]):
     def erase(self, tx: Tx, no: int, limit: int) -> int:
         """Delete up to `limit` rows of what a storage held; how many there were."""
         raise NotImplementedError
+
+    def _shown(self, rows: Sequence[StorageRow]) -> Sequence[Kind]:
+        """Rows as the API shows them; those without a name with the time when they expire."""
+        found = [self.describe(row, self._username(row.user_id)) for row in rows]
+        if any(row.name is None for row in rows):
+            secs = self.retention.secs()
+            for row, storage in zip(rows, found, strict=True):
+                if row.name is None:
+                    storage.expire_at = expire_at(secs, row.accessed_at)
+        return found
 
     def _own(self, name: str) -> StorageRow | None:
         if self.user is None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from storectl.engine.db import Db, statements
 from storectl.engine.memory import Memory
+from storectl.engine.retention import Retention
 from storectl.engine.sqlite import SqliteDb
 from storectl.engine.storage import Reads
 from storectl.engine.token import Tokens, make_user
-from storectl.errors import NotFound
+from storectl.errors import Internal, Local, NotFound, Unavailable
 from storectl.model import rules
 from storectl.model.ref import Ref
 from storectl.model.store import Place
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
     from storectl.engine.dataset import Datasets
     from storectl.engine.kvs import KeyValueStores
     from storectl.engine.queue import Queues
+    from storectl.engine.rates import SharedRates
+    from storectl.engine.sweep import Sweep
 
 FLUSH_SECS = 5.0
+SWEEP_SECS = 0.1
+"""How long a command that is done goes on to sweep."""
+
 MOST_VIEWS = 1000
 
 
@@ -107,6 +113,7 @@ class EngineStore(View):
         self._views: dict[tuple[str, str], View] = {}
         self._nobody = View(db, folder, None, self._reads, clock)
         self._memory = Memory(db)
+        self._rates: SharedRates | None = None
         self._flushed = time.monotonic()
         self._sql = statements("storage", db.dialect)
 
@@ -143,6 +150,32 @@ class EngineStore(View):
             raise NotFound.of(noun, ref)
         return Place(*row)
 
+    @cached_property
+    def retention(self) -> Retention:
+        """How long storages without a name are kept."""
+        return Retention(self._db, self.now_ms)
+
+    def retain(self, secs: int | None) -> None:
+        self.retention.keep(secs)
+
+    def rates(self) -> SharedRates:
+        if self._rates is None:
+            from storectl.engine.rates import SharedRates  # for servers
+
+            self._rates = SharedRates(self.folder)
+        return self._rates
+
+    def sweep(self) -> int:
+        sweep = self._sweep
+        return sweep.run() if sweep.leads() else 0
+
+    @cached_property
+    def _sweep(self) -> Sweep:
+        from storectl.engine.files import Files
+        from storectl.engine.sweep import Sweep  # most commands sweep nothing
+
+        return Sweep(self._db, Files(self.folder / "blobs"), self.keeper, self.now_ms)
+
     def ping(self) -> None:
         self._db.one("SELECT 1")
         if time.monotonic() - self._flushed > FLUSH_SECS:
@@ -155,4 +188,17 @@ class EngineStore(View):
 
     def close(self) -> None:
         self._reads.flush(self._db)
+        self._sweep_a_little()
+        if self._rates is not None:
+            self._rates.close()
         self._db.close()
+
+    def _sweep_a_little(self) -> None:
+        """Where no server runs, the commands sweep: if there is anything, and not for long."""
+        try:
+            if "_sweep" in self.__dict__:
+                self._sweep.stop()
+            elif self.retention.is_due():
+                self._sweep.run(SWEEP_SECS)
+        except (Local, Unavailable, Internal):  # the command is done, whatever happens here
+            return

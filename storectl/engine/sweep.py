@@ -51,6 +51,8 @@ class Sweep:
 
     def leads(self) -> bool:
         """Take the lead, or keep it; False while another process has it."""
+        if self._stopped:
+            return False
         now = self.clock()
         which = {"name": "sweep", "now": now, "latest": now + LEASE_MS}
         other = self.db.one(self.sql["led"], **which)

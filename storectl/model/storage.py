@@ -12,8 +12,9 @@ NOUNS = ("dataset", "kvs", "queue")
 class Storage(Struct, rename="camel", kw_only=True):
     """One storage of any kind, as the API describes it. Times are ISO 8601, UTC, with ms.
 
-    name: None while unnamed, and then the storage expires. The URL fields are
-    filled by whoever knows the address; url_signing_secret_key only for writers.
+    name: None while unnamed, and then the storage expires. expire_at: when; None for
+    never, UNSET where the server does not say. The URL fields are filled by whoever
+    knows the address; url_signing_secret_key only for writers.
     """
 
     id: str
@@ -85,4 +86,11 @@ class Storages(Protocol[Kind]):
 
     def delete(self, ref: str) -> None:
         """Delete it with all it holds. NotFound if it is not there."""
+        ...
+
+    def delete_unused(self, id: str, since_ms: int, *, named: bool = False) -> bool:
+        """Delete it if it was not accessed since then, and has no name or may have one.
+
+        Whether it was deleted; one that is not there was not. since_ms: as rules.now_ms().
+        """
         ...

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # a command about one noun loads no other
     from storectl.model.access import AccessRights
     from storectl.model.dataset import Datasets
     from storectl.model.kvs import KeyValueStores
+    from storectl.model.limits import Rates
     from storectl.model.queue import Queues
     from storectl.model.token import Caller, Tokens, User
 
@@ -70,6 +71,21 @@ class Served(Store, Protocol):
 
     def now_ms(self) -> int:
         """The time by the store's clock: milliseconds since 1970, UTC."""
+        ...
+
+    def rates(self) -> Rates:
+        """Who counts requests for all processes that serve this store. Local if none can."""
+        ...
+
+    def retain(self, secs: int | None) -> None:
+        """Keep storages without a name for so long after their last access; None: for ever.
+
+        The store remembers it, for all who open it.
+        """
+        ...
+
+    def sweep(self) -> int:
+        """Remove what is over, unless another process is at it; how many storages expired."""
         ...
 
     def ping(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from storectl.errors import Conflict, InvalidInput, NotFound
@@ -188,3 +190,44 @@ def test_a_schema_is_kept(store: Store) -> None:
     made, _ = store.datasets.create("shaped", schema=schema)
 
     assert store.datasets.get(made.id).schema == schema
+
+
+def test_what_was_used_since_then_or_has_a_name_is_not_deleted_as_unused(
+    storages: Storages,
+) -> None:
+    made, _ = storages.create()
+    named, _ = storages.create("kept")
+    used_ms = ms_of(made.accessed_at)
+    later_ms = ms_of(named.accessed_at) + 1
+
+    assert not storages.delete_unused(made.id, used_ms)
+    assert not storages.delete_unused(named.id, later_ms)
+    assert storages.get(made.id)
+    assert storages.get(named.id)
+
+    assert storages.delete_unused(made.id, used_ms + 1)
+    assert storages.delete_unused(named.id, later_ms, named=True)
+    for id in (made.id, named.id):
+        with pytest.raises(NotFound):
+            storages.get(id)
+
+
+def test_what_is_not_there_is_not_deleted_as_unused(storages: Storages) -> None:
+    assert not storages.delete_unused("A" * 17, ms_of("2030-01-01T00:00:00.000Z"))
+
+
+def test_without_a_name_its_end_is_told(storages: Storages) -> None:
+    unnamed, _ = storages.create()
+    named, _ = storages.create("kept")
+    listed = {each.id: each for each in storages.list(ListQuery(unnamed=True)).items}
+    week_and_hour_ms = (7 * 24 + 1) * 3_600_000
+
+    for found in (unnamed, storages.get(unnamed.id), listed[unnamed.id]):
+        assert isinstance(found.expire_at, str)
+        assert ms_of(found.expire_at) == ms_of(unnamed.accessed_at) + week_and_hour_ms
+    for found in (named, storages.get(named.id), listed[named.id]):
+        assert not isinstance(found.expire_at, str)
+
+
+def ms_of(moment: str) -> int:
+    return round(datetime.fromisoformat(moment).timestamp() * 1000)

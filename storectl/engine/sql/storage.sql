@@ -26,27 +26,32 @@ SELECT username FROM user WHERE id = :id;
 -- list --
 -- What a user owns, and what others share with them.
 SELECT * FROM storage
-WHERE :own AND user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
+WHERE :own AND user_id = :user_id AND noun = :noun
+    AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
 UNION ALL
 SELECT storage.* FROM granted CROSS JOIN storage ON no = storage_no
-WHERE :shared AND granted.user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
+WHERE :shared AND granted.user_id = :user_id AND noun = :noun
+    AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
 ORDER BY created_at, no LIMIT :limit OFFSET :offset;
 
 -- list_desc --
 SELECT * FROM storage
-WHERE :own AND user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
+WHERE :own AND user_id = :user_id AND noun = :noun
+    AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
 UNION ALL
 SELECT storage.* FROM granted CROSS JOIN storage ON no = storage_no
-WHERE :shared AND granted.user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed)
+WHERE :shared AND granted.user_id = :user_id AND noun = :noun
+    AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
 ORDER BY created_at DESC, no DESC LIMIT :limit OFFSET :offset;
 
 -- total --
 SELECT
     (SELECT count(*) FROM storage
-     WHERE :own AND user_id = :user_id AND noun = :noun AND (name IS NOT NULL OR :unnamed))
+     WHERE :own AND user_id = :user_id AND noun = :noun
+         AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over)))
     + (SELECT count(*) FROM granted CROSS JOIN storage ON no = storage_no
        WHERE :shared AND granted.user_id = :user_id AND noun = :noun
-           AND (name IS NOT NULL OR :unnamed));
+           AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over)));
 
 -- create --
 INSERT INTO storage
