@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storectl.errors import Internal, Local
+from storectl.errors import Internal, Local, StorectlError
 from storectl.model.store import Served
 from storectl.server.settings import Settings
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from storectl.server.app import Wsgi
 
 THREADS = 64
+SWEEP_SECS = 60.0
 BACKLOG = 2048
 MOST_CONNECTIONS = 16_384
 FILES = 1024
@@ -113,7 +114,18 @@ def _load(
     threading.Thread(target=_end_with_parent, args=alive, daemon=True).start()
     store = open_store()
     Finalize(None, store.close, exitpriority=1)
+    threading.Thread(target=_sweep, args=(store,), daemon=True).start()
     return app(store, settings)
+
+
+def _sweep(store: Served) -> None:
+    """Remove what is over, every minute; of several servers on a store one does it."""
+    while True:
+        time.sleep(SWEEP_SECS)
+        try:
+            store.sweep()
+        except StorectlError as error:  # a full disk, a lock: the next minute may be better
+            print(f"error: sweep: {error.message}", file=sys.stderr, flush=True)
 
 
 def _end_with_parent(reading: int, writing: int) -> None:

@@ -19,11 +19,12 @@ from storectl.errors import (
     Unavailable,
 )
 from storectl.model.endpoint import Endpoint
+from storectl.model.limits import Rates
 from storectl.model.store import Served
 from storectl.model.token import Caller
 from storectl.server import access, dataset, kvs, queue, token
 from storectl.server.guard import admit, caller, locate, method_of
-from storectl.server.limits import Limits
+from storectl.server.limits import Limits, OwnRates
 from storectl.server.settings import Settings
 from storectl.server.wire import Answer, Call, Handler, failed, path_text, queried, refused
 
@@ -129,9 +130,9 @@ class Node:
 def app(store: Served, settings: Settings) -> Wsgi:
     """Speak the store over HTTP, in every thread that the server calls from."""
     routes = Routes(HANDLERS)
-    limits = Limits(settings.rate_limit)
-    failed_rates = (FAILURES, FAILURES) if settings.rate_limit else None
-    failures = Limits(failed_rates, clock=lambda: store.now_ms() / 1000)
+    limits = Limits(settings.rate_limit, _shared_rates(store) if settings.rate_limit else None)
+    tried = OwnRates(lambda: store.now_ms() * 1_000_000)
+    failures = Limits((FAILURES, FAILURES) if settings.rate_limit else None, tried)
     always = {fast: [*_CORS, ("X-RateLimit-Limit", limits.header(fast))] for fast in (False, True)}
 
     def routed(environ: dict[str, Any]) -> tuple[Endpoint, Handler, dict[str, str], dict[str, str]]:
@@ -191,6 +192,20 @@ def app(store: Served, settings: Settings) -> Wsgi:
         return [answer.body] if isinstance(answer.body, bytes) else answer.body
 
     return run
+
+
+def _shared_rates(store: Served) -> Rates | None:
+    """Who counts requests for all servers of a store, or None if each has to for itself."""
+    try:
+        return store.rates()
+    except Local as error:
+        print(
+            f"warning: {error.message}; several servers of one store would each allow the full "
+            "rate limit",
+            file=sys.stderr,
+            flush=True,
+        )
+        return None
 
 
 _OPTIONS = Endpoint("OPTIONS", "*", "server", None)

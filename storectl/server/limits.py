@@ -1,8 +1,4 @@
-"""Requests a second for each storage, by the generic cell rate algorithm.
-
-One process, exact: 0.2 µs a check. A full second may come at once, then the
-rate holds. Source: Apify API v2, "Rate limiting".
-"""
+"""Requests a second for each storage. Source: Apify API v2, "Rate limiting"."""
 
 from __future__ import annotations
 
@@ -12,43 +8,59 @@ from collections.abc import Callable
 from threading import Lock
 
 from storectl.errors import RateLimited
+from storectl.model.limits import Rates, Window
 
 MOST_KEYS = 100_000
 
 
 class Limits:
-    """Two classes: `default` requests a second, and `fast` for single records and requests."""
+    """Two classes: `default` requests a second, and `fast` for single records and requests.
 
-    def __init__(
-        self,
-        rates: tuple[int, int] | None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.rates = rates
-        self._clock = clock
-        self._due: OrderedDict[tuple[bool, str], float] = OrderedDict()
-        self._mutex = Lock()
+    They count apart. rates: whoever counts for all processes that serve the store.
+    """
+
+    def __init__(self, classes: tuple[int, int] | None, rates: Rates | None = None) -> None:
+        self.classes = classes
+        self._take = (rates or OwnRates()).take
 
     def header(self, fast: bool) -> str:
         """What X-RateLimit-Limit says of a class; a number no client reaches when off."""
-        return str(self.rates[fast]) if self.rates else "1000000"
+        return str(self.classes[fast]) if self.classes else "1000000"
 
     def check(self, key: str, fast: bool) -> None:
         """Count one request, or raise RateLimited with the seconds to wait."""
-        if self.rates is None:
+        if self.classes is None:
             return
-        rate = self.rates[fast]
-        gap = 1.0 / rate
-        now = self._clock()
+        rate = self.classes[fast]
+        wait_secs = self._take(f"{key} fast" if fast else key, rate)
+        if wait_secs:
+            raise RateLimited(
+                f"You have exceeded the rate limit of {rate} requests per second",
+                retry_after_secs=wait_secs,
+            )
+
+
+class OwnRates:
+    """Counts for this process alone, exactly; see model/limits.py `Rates`.
+
+    Of over 100,000 keys the one idle longest is forgotten.
+    """
+
+    def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self._clock = clock
+        self._windows: OrderedDict[str, Window] = OrderedDict()
+        self._mutex = Lock()
+
+    def take(self, key: str, rate: int) -> float:
+        windows = self._windows
         with self._mutex:
-            due = max(self._due.get((fast, key), now), now)
-            wait = due - now - (1.0 - gap)
-            if wait > 1e-9:
-                raise RateLimited(
-                    f"You have exceeded the rate limit of {rate} requests per second",
-                    retry_after_secs=wait,
-                )
-            self._due[fast, key] = due + gap
-            self._due.move_to_end((fast, key))
-            if len(self._due) > MOST_KEYS:
-                self._due.popitem(last=False)
+            window, wait_ns = windows.get(key, Window()).take(rate, self._clock())
+            if not wait_ns:
+                windows[key] = window
+                windows.move_to_end(key)
+                if len(windows) > MOST_KEYS:
+                    windows.popitem(last=False)
+        return wait_ns / 1e9
+
+    def close(self) -> None:
+        """There is nothing to close."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
+from math import ceil
 from threading import BoundedSemaphore
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
@@ -212,7 +213,7 @@ def failed(error: StorectlError) -> Answer:
         told["data"] = error.data
     headers = [("Content-Type", JSON)]
     if error.retry_after_secs is not None:
-        headers.append(("Retry-After", str(max(1, round(error.retry_after_secs)))))
+        headers.append(("Retry-After", str(max(1, ceil(error.retry_after_secs)))))
     return Answer(error.status, headers, _encode({"error": told}))
 
 
