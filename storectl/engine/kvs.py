@@ -80,8 +80,8 @@ class KeyValueStores(Keeper[KeyValueStore]):
         self.reads.add(row.no, lists=1)
         found = self.db.all(self.sql["keys"], no=row.no, low=low, high=high, limit=limit + 1)
         items = [
-            Key(key=key, size=size, content_type=content_type)
-            for key, size, content_type in found[:limit]
+            Key(key=key, size=size, content_type=content_type, sha256=digest.hex())
+            for key, size, content_type, digest in found[:limit]
         ]
         more = len(found) > limit
         return KeysPage(

@@ -6,7 +6,7 @@ FROM storage LEFT JOIN record ON storage_no = storage.no AND key = :key
 WHERE storage.id = :id AND noun = 'kvs';
 
 -- keys --
-SELECT key, size, content_type FROM record
+SELECT key, size, content_type, sha256 FROM record
 WHERE storage_no = :no AND key >= :low AND key < :high ORDER BY key LIMIT :limit;
 
 -- place --
