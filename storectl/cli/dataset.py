@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import msgspec
 import typer
@@ -14,24 +13,17 @@ from storectl.cli import table
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Noun
 from storectl.cli.options import OutputFile, Ref
-from storectl.cli.output import Output, Row
-from storectl.cli.progress import Progress, summary
-from storectl.cli.resume import Resume, resumable
+from storectl.cli.output import Row
+from storectl.cli.progress import summary
 from storectl.cli.shaping import FORMATS, Shaping, format_of_file, option, shaped
-from storectl.cli.sources import sources_of
 from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
-from storectl.errors import Forbidden, InvalidInput, Partial
+from storectl.errors import InvalidInput
 from storectl.formats import BINARY, write
 from storectl.formats.blocks import decoder
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
-from storectl.model.store import Store
-from storectl.transfer.dataset import Source, save
-from storectl.transfer.events import Finished
+from storectl.transfer.dataset import save
 from storectl.transfer.windows import checked
-
-if TYPE_CHECKING:
-    from storectl.transfer.journal import Journal
 
 app = App("Datasets: append items, read them back in any format.")
 
@@ -155,120 +147,7 @@ def _table(ctx: Context, datasets: Datasets, ref: str, query: ItemsQuery, all: b
         )
 
 
-@app.command("push", aliases=("push-items",))
-def push(
-    ctx: Context,
-    ref: Ref,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="FILE",
-            help="JSON lines, JSON or CSV; - is stdin, and so is none in a pipe.",
-            show_default=False,
-        ),
-    ] = None,
-    format: Annotated[
-        Literal["auto", "json", "jsonl", "csv"],
-        option("--format", "-f", metavar="FORMAT", help="auto, json, jsonl or csv."),
-    ] = "auto",
-    typed: Annotated[
-        bool, typer.Option("--typed", help="Cells of csv that look like numbers are numbers.")
-    ] = False,
-    delimiter: Annotated[str | None, option(metavar="CHAR", help="Between cells of csv.")] = None,
-    create: Annotated[
-        bool, typer.Option("--create", help="Create the dataset if there is none of that name.")
-    ] = False,
-    resume: Resume = True,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="An input without items is no failure.")
-    ] = False,
-) -> None:
-    """Append items to a dataset, in the order of the files.
-
-    Sent in calls of a few MB; memory does not grow with the input, which may be
-    packed with gzip or zstd. An item that cannot be stored is named by file and
-    line, the rest goes on, and the exit code is 7.
-
-    A push of files that was stopped, by whatever, goes on when the same command
-    runs again. Nothing is doubled where the server knows idempotency keys, as
-    storectl's does; elsewhere the count of items decides about the call that was
-    in flight, or the command says that nobody knows.
-
-    Examples:
-      storectl dataset push prices items.jsonl
-      curl -s https://example.com/items.json | storectl dataset push prices --create
-    """
-    from storectl.transfer import push as transfer  # OpenSSL, for who pushes
-
-    sources = [
-        source._replace(format=format, typed=typed, delimiter=delimiter)
-        for source in sources_of(files or [])
-    ]
-    remedy = "the same with --create, if it is to be made"
-    store, opened = ctx.obj.open(ref, "dataset", remedy=remedy)
-    if create:
-        opened = _get_or_create(store.datasets, opened)
-    out = ctx.obj.output
-    with ExitStack() as held:
-        dataset, journal = _journal(ctx, store, opened, sources)
-        if journal is not None:
-            held.enter_context(resumable(ctx.obj, journal, resume=resume))
-        events = transfer.push(store.datasets, opened, sources, dataset=dataset, journal=journal)
-        done, progress = out.follow(events, "item")
-        some = bool(done.moved or done.refused or allow_empty)
-        if some:
-            _tell_pushed(out, done, progress, f"'{ref}' of {store.label}")
-        if journal is not None:
-            journal.forget()
-    names = ", ".join(source.name for source in sources[:3])
-    if not some:
-        raise InvalidInput(f"no items in {names}", hint="--allow-empty, if that is fine")
-    if done.refused and done.moved:
-        raise Partial(f"{plural(done.refused, 'item')} refused, {done.moved:,} pushed")
-    if done.refused:
-        raise InvalidInput(f"no item of {names} could be stored")
-
-
-def _tell_pushed(out: Output, done: Finished, progress: Progress, where: str) -> None:
-    """The end of a push: how many items in a pipe, what was refused in JSON, one line for all."""
-    if out.form in ("json", "jsonl"):
-        refused = [{"where": one.where, "why": one.why} for one in progress.refused]
-        out.value(
-            {
-                "pushed": done.moved,
-                "bytes": done.bytes,
-                "secs": round(done.secs, 3),
-                "refused": refused,
-            }
-        )
-    elif out.form not in ("table", "flat"):
-        out.lines([str(done.moved)])
-    out.summary(f"{summary(done, 'item')} to {where}")
-
-
-def _journal(
-    ctx: Context, store: Store, ref: str, sources: list[Source]
-) -> tuple[Dataset | None, Journal | None]:
-    """The journal of a push of these files to this dataset; None if they can be read once only."""
-    paths = [Path(source.name) for source in sources]
-    if not all(path.is_file() for path in paths):
-        return None, None
-    try:
-        dataset = store.datasets.get(ref)
-    except Forbidden:  # a token that may only write
-        return None, None
-    files = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    how = [(source.format, source.typed, source.delimiter) for source in sources[:1]]
-    return dataset, ctx.obj.journal("push", store, dataset=dataset.id, files=files, read=how)
-
-
-def _get_or_create(datasets: Datasets, ref: str) -> str:
-    if ref.startswith("~"):
-        made, _ = datasets.create(ref[1:])
-        return made.id
-    return ref
-
-
+app.later("push:add_push", "push", aliases={"push-items": "push"})
 app.later("pull:add_pull", "pull", aliases={"export": "pull"})
 app.later("verify:add_verify", "tail", "verify")
 app.later("stats:add_stats", "stats")

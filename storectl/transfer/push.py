@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 from zlib import crc32
 
 import msgspec
@@ -131,13 +131,24 @@ class State(Struct, frozen=True, kw_only=True):
         return replace(done, batches=batches, there=all_there, ahead=ahead)
 
 
+class Into(NamedTuple):
+    """Where a push goes. dataset: what ref means, before; journal: held, or it cannot go on.
+
+    A job is the dataset and the files, their sizes and times. The journal is kept to
+    the end: whoever has told that all went well forgets it, or else a kill in between
+    would look like a push that never began.
+    """
+
+    ref: str
+    dataset: Dataset | None = None
+    journal: Journal | None = None
+
+
 def push(
     datasets: Datasets,
-    ref: str,
+    into: Into | Callable[[], Into],
     sources: list[Source],
     *,
-    dataset: Dataset | None = None,
-    journal: Journal | None = None,
     jobs: int = 1,
 ) -> Iterator[Event]:
     """Append the items of all sources, a batch a call.
@@ -146,15 +157,12 @@ def push(
     goes on. A failure of the store ends it; what was acknowledged stays. Raises
     InvalidInput for a source that cannot be read further.
 
-    dataset: what ref means, before. journal: held; a job is the dataset and the files,
-    their sizes and times. Without one a push cannot go on. It is kept to the end:
-    whoever has told that all went well forgets it, or else a kill in between would
-    look like a push that never began. jobs: calls at once; with one of them the items
-    keep their order.
+    into: or what makes it, called when there is a batch to be sent and so perhaps never.
+    jobs: calls at once; with one of them the items keep their order.
     """
     begin = time.monotonic()
     sizes = [source.size for source in sources]
-    sending = _Sending(datasets, ref, dataset, journal, jobs)
+    sending = _Sending(datasets, into, jobs)
     total = sum(size or 0 for size in sizes) if None not in sizes else None
     resumed = sending.state.total
     yield Started(total, resumed=resumed.items)
@@ -185,24 +193,29 @@ class _Call(Struct):
 class _Sending:
     """One run of a push. state: what is known to be there."""
 
-    def __init__(
-        self,
-        datasets: Datasets,
-        ref: str,
-        dataset: Dataset | None,
-        journal: Journal | None,
-        jobs: int,
-    ) -> None:
-        self.datasets, self.ref, self.journal = datasets, ref, journal
-        base = dataset.item_count if dataset else 0
-        kept = journal.read(State) if journal else None
-        self.state = kept or State(key=rules.new_id(), base=base, batch_bytes=BATCH_BYTES)
+    def __init__(self, datasets: Datasets, into: Into | Callable[[], Into], jobs: int) -> None:
+        self.datasets = datasets
+        self.journal: Journal | None = None
+        self.state = State(key=rules.new_id(), base=0, batch_bytes=BATCH_BYTES)
+        self._begin = None if isinstance(into, Into) else into
+        if isinstance(into, Into):
+            self._open(into)
         self._lanes = Lanes(self._push, jobs)
         self._bad: list[Refused] = []
         self._resumed = self.state
         self._number = 0
         self._passed = There()
         self._there: dict[int, Sent] = {}
+
+    def _open(self, into: Into) -> None:
+        self.ref, self.journal = into.ref, into.journal
+        base = into.dataset.item_count if into.dataset else 0
+        kept = into.journal.read(State) if into.journal else None
+        if kept and self._begin:
+            raise Conflict(
+                "another process has begun the same push", hint="the same command again goes on"
+            )
+        self.state = kept or replace(self.state, base=base)
 
     def close(self) -> None:
         self._lanes.close()
@@ -255,6 +268,9 @@ class _Sending:
 
     def _send(self, batch: Batch, name: str) -> Iterator[Event]:
         """Begin to send one batch, unless an earlier run did."""
+        if self._begin is not None:
+            self._open(self._begin())
+            self._begin = None
         self._number += 1
         number = self._number
         if self._was_there(number, batch.items):

@@ -27,7 +27,7 @@ from storectl.formats.encoding import packing
 from storectl.model.dataset import ItemsPage, ItemsQuery
 from storectl.transfer.dataset import Input, Source, save
 from storectl.transfer.events import Advanced, Finished, Refused, Started
-from storectl.transfer.push import push
+from storectl.transfer.push import Into, push
 from storectl.transfer.windows import checked
 
 
@@ -58,7 +58,7 @@ def items(store: EngineStore) -> list[object]:
 
 
 def test_a_push_begins_advances_and_finishes(store: EngineStore, tmp_path: Path) -> None:
-    events = list(push(store.datasets, "~a", [of('{"n":1}\n{"n":2}\n', tmp_path)]))
+    events = list(push(store.datasets, Into("~a"), [of('{"n":1}\n{"n":2}\n', tmp_path)]))
 
     assert events[0] == Started(total_bytes=16)
     assert Advanced(2, 16) in events
@@ -70,7 +70,7 @@ def test_a_push_begins_advances_and_finishes(store: EngineStore, tmp_path: Path)
 def test_what_is_refused_is_named_in_its_place(store: EngineStore, tmp_path: Path) -> None:
     source = of('{"n":1}\n"x"\n', tmp_path)
 
-    events = list(push(store.datasets, "~a", [source]))
+    events = list(push(store.datasets, Into("~a"), [source]))
 
     assert Refused(f"{source.name}:2", "a string, not an object") in events
     assert events[-1].refused == 1  # type: ignore[union-attr]
@@ -80,7 +80,7 @@ def test_broken_json_names_its_file(store: EngineStore, tmp_path: Path) -> None:
     source = of('[{"n":1}, oops]', tmp_path, "items.json")
 
     with pytest.raises(InvalidInput, match=r"items\.json:1: "):
-        list(push(store.datasets, "~a", [source]))
+        list(push(store.datasets, Into("~a"), [source]))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_broken_json_names_its_file(store: EngineStore, tmp_path: Path) -> None:
 def test_csv_has_its_own_options(
     store: EngineStore, tmp_path: Path, text: str, more: dict[str, object], expected: object
 ) -> None:
-    list(push(store.datasets, "~a", [of(text, tmp_path, "a.csv", **more)]))
+    list(push(store.datasets, Into("~a"), [of(text, tmp_path, "a.csv", **more)]))
 
     assert items(store) == [expected]
 
@@ -106,7 +106,7 @@ def test_a_slow_producer_is_stored_while_it_pauses(tmp_path: Path) -> None:
     def work() -> None:
         pushing = open_store(str(tmp_path / "store"))
         pushing.datasets.create("a")
-        list(push(pushing.datasets, "~a", [source]))
+        list(push(pushing.datasets, Into("~a"), [source]))
         pushing.close()
 
     thread = threading.Thread(target=work)
@@ -169,7 +169,7 @@ def test_items_that_break_a_schema_are_left_out_and_named(tmp_path: Path) -> Non
     store = ClientStore(Http("http://x", transport=httpx.MockTransport(answer)))
     source = of('{"n":1}\n{"n":"x"}\n{"n":3}\n', tmp_path)
 
-    events = list(push(store.datasets, "~a", [source]))
+    events = list(push(store.datasets, Into("~a"), [source]))
 
     assert bodies[1] == [{"n": 1}, {"n": 3}]
     assert Refused(f"{source.name}:2", "/n is bad") in events

@@ -21,7 +21,7 @@ from storectl.model.items import Items
 from storectl.transfer.dataset import Source
 from storectl.transfer.events import Finished, Refused
 from storectl.transfer.journal import Journal
-from storectl.transfer.push import AHEAD, push
+from storectl.transfer.push import AHEAD, Into, push
 
 COUNT = 1_000
 
@@ -94,8 +94,8 @@ def opened(path: Path) -> BinaryIO:
 def run(datasets: Any, file: Path, folder: Path, jobs: int = 1) -> list[Any]:
     source = Source(str(file), partial(opened, file))
     with Journal(folder / "state", "push", {"file": str(file)}) as journal:
-        before = datasets.get("~a")
-        events = list(push(datasets, "~a", [source], dataset=before, journal=journal, jobs=jobs))
+        into = Into("~a", datasets.get("~a"), journal)
+        events = list(push(datasets, into, [source], jobs=jobs))
         journal.forget()
         return events
 
@@ -359,7 +359,7 @@ def test_a_batch_that_breaks_the_schema_goes_again_without_what_breaks_it(
 
     with Journal(tmp_path / "state", "push", {}) as journal:
         source = Source(str(file), partial(opened, file))
-        events = list(push(store.datasets, "~b", [source], journal=journal, jobs=JOBS))
+        events = list(push(store.datasets, Into("~b", None, journal), [source], jobs=JOBS))
 
     assert {each.where for each in events if isinstance(each, Refused)} == {
         f"{file}:{n + 1}" for n in (5, 6, 700)
