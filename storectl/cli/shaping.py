@@ -94,6 +94,7 @@ class Shaping(Struct, kw_only=True):
 
     def options(self, ref: str, wanted: str, query: ItemsQuery) -> Options:
         """How they look. ref: names an untitled feed. wanted: one of FORMATS."""
+        ref = ref.partition("?")[0]  # of a URL its signature is nobody's business
         return Options(
             delimiter=self.delimiter or ("\t" if wanted == "tsv" else ","),
             bom=self.bom,

@@ -124,7 +124,7 @@ def check_link(noun: str, key: str | None, secs: int | None) -> None:
         if secs is not None:
             raise InvalidInput(
                 "A link to a record never expires: its signature has no place for a time",
-                hint="a new signing key ends it: storectl kvs link REF --rotate",
+                hint="a new signing key ends it: storectl kvs link REF --revoke-all",
             )
     elif secs is not None:
         rules.check_secs("Life of a link", secs, rules.MAX_TOKEN_SECS)
