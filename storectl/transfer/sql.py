@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -49,6 +50,7 @@ class Table:
         self._database, self._decode = database, decoder(float)
         self._taken: set[str] = set()
         self._insert = ""
+        self._bare = 0  # items before the first that has a field
         if name.lower().startswith("sqlite_"):
             raise InvalidInput(f"a table cannot be called {name}")
 
@@ -56,9 +58,14 @@ class Table:
         """Add items."""
         items = self._decode(block)
         known = self.columns.keys()
-        for item in items:
-            if not known >= item.keys():
-                self._widen(name for name in item if name not in known)
+        new = dict.fromkeys(
+            name for item in items if not known >= item.keys() for name in item if name not in known
+        )
+        if new:
+            self._widen(list(new))
+        if not self.columns:
+            self._bare += len(items)
+            return
         if not self._insert:
             self.settle()
         self._database.executemany(self._insert, self._rows(items))
@@ -66,7 +73,7 @@ class Table:
     def settle(self) -> None:
         """Make the table, if no item has: one without a field has the column `item`."""
         if not self.columns:
-            self._widen(iter(["item"]))
+            self._widen(["item"])
         marks = ", ".join("?" * len(self.columns))
         self._insert = f"INSERT INTO {quoted(self.name)} VALUES ({marks})"
 
@@ -78,21 +85,27 @@ class Table:
                 for value in map(item.get, names)
             ]
 
-    def _widen(self, fields: Iterator[str]) -> None:
+    def _widen(self, fields: list[str]) -> None:
+        """Add columns."""
+        if len(self.columns) + len(fields) > MOST_COLUMNS:
+            raise InvalidInput(
+                f"the items have more than {MOST_COLUMNS:,} fields, too many for a table",
+                hint="--fields A,B loads only those",
+            )
+        is_new = not self.columns
         for field in fields:
             column = _free(field.replace("\0", "␀"), self._taken)
             self._taken.add(column.lower())
-            if len(self.columns) == MOST_COLUMNS:
-                raise InvalidInput(
-                    f"the items have more than {MOST_COLUMNS:,} fields, too many for a table",
-                    hint="--fields A,B loads only those",
-                )
-            if self.columns:
-                verb = f"ALTER TABLE {quoted(self.name)} ADD COLUMN {quoted(column)}"
-            else:
-                verb = f"CREATE TABLE {quoted(self.name)} ({quoted(column)})"
-            self._database.execute(verb)
             self.columns[field] = column
+        columns = [quoted(self.columns[field]) for field in fields]
+        name = quoted(self.name)
+        if is_new:
+            self._database.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
+            bare = repeat((), self._bare)
+            self._database.executemany(f"INSERT INTO {name} DEFAULT VALUES", bare)
+        else:
+            for column in columns:
+                self._database.execute(f"ALTER TABLE {name} ADD COLUMN {column}")
         self._insert = ""
 
 
@@ -103,6 +116,7 @@ def ask(database: sqlite3.Connection, query: str, tables: list[Table]) -> Answer
     """
     for table in tables:
         table.settle()
+    database.execute("SELECT 1 FROM json_each('1'), json_tree('1')")  # before that is forbidden
     database.set_authorizer(_authorize)
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_CELL_BYTES)
     try:
