@@ -56,11 +56,16 @@ class Transfer(Struct, omit_defaults=True):
 
 
 class Serving(Struct, omit_defaults=True):
-    """[serve]: defaults of `storectl serve`. rate_limit: requests a second, slow and fast class."""
+    """[serve]: defaults of `storectl serve`.
+
+    rate_limit: requests a second, in general and for single items: `[30, 200]`,
+    `"30/200"` or `"off"`. retention: a time such as `30d`, or `off`.
+    """
 
     dir: str | None = None
-    rate_limit: tuple[int, int] | None = None
+    rate_limit: tuple[int, int] | str | None = None
     default_access: str | None = None
+    retention: str | None = None
 
 
 class Config(Struct, omit_defaults=True):

@@ -106,6 +106,8 @@ class Wanted(NamedTuple):
         columns = self.noun.columns
         if self.owner != "me":
             columns.insert(2, Column("username", "OWNER"))
+        if self.unnamed or self.all:
+            columns.append(Column("expireAt", "EXPIRES", "time"))
         return columns
 
 

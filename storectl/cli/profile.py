@@ -179,7 +179,7 @@ def set_(
 
     Settings are default_profile; ui.color, ui.progress, ui.accessible;
     transfer.jobs, .rate, .retries, .timeout, .bwlimit; serve.dir, serve.rate_limit,
-    serve.default_access; profiles.NAME.server; aliases.WORD.
+    serve.retention, serve.default_access; profiles.NAME.server; aliases.WORD.
 
     Examples:
       storectl config set ui.color never

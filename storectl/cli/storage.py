@@ -11,7 +11,7 @@ from storectl.cli.context import keeper_of
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Listing, Noun, Sort, Wanted, before, row_of
 from storectl.cli.options import DryRun, Limit, Ref, Refs
-from storectl.cli.values import ACCESS_WORDS, plural
+from storectl.cli.values import ACCESS_WORDS, plural, relative
 from storectl.errors import Conflict, InvalidInput, NotFound, Partial, StorectlError
 from storectl.model import rules
 from storectl.model.storage import Change, Storage
@@ -28,6 +28,7 @@ def add_verbs(app: App, noun: Noun) -> None:
     _add_info(app, noun)
     _add_rename(app, noun)
     _add_rm(app, noun)
+    app.later(f"prune:to_{noun.key}", "prune")
     app.later(f"access:to_{noun.key}", "access")
     app.later(f"link:to_{noun.key}", "link")
 
@@ -170,17 +171,21 @@ def _add_info(app: App, noun: Noun) -> None:
         storage = keeper_of(store, noun.key).get(opened)
         ctx.obj.output.record(noun.lines, noun.fields, row_of(storage))
         if storage.name is None:
-            ctx.obj.output.note(
-                f"It has no name and {_expiry(storage)}; to keep it:\n"
-                f"  storectl {noun.key} rename {storage.id} NAME"
-            )
+            ctx.obj.output.note(_expiry(noun, storage))
 
 
-def _expiry(storage: Storage) -> str:
+def _expiry(noun: Noun, storage: Storage) -> str:
+    """What becomes of a storage without a name."""
+    when = "when your plan says"
+    if storage.expire_at is None:
+        return "It has no name, and is kept here until it is deleted"
     if isinstance(storage.expire_at, str):
-        when = datetime.fromisoformat(storage.expire_at).astimezone()
-        return f"goes on {when:%Y-%m-%d %H:%M}"
-    return "goes when your plan says"
+        moment = datetime.fromisoformat(storage.expire_at).astimezone()
+        when = f"{relative(storage.expire_at)}, on {moment:%Y-%m-%d %H:%M}, unless it is used"
+    return (
+        f"It has no name and goes {when}; to keep it:\n"
+        f"  storectl {noun.key} rename {storage.id} NAME"
+    )
 
 
 def _add_rename(app: App, noun: Noun) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -184,6 +185,8 @@ def test_a_port_in_use_is_a_failure_of_this_machine(cli: Cli) -> None:
     [
         ["--rate-limit", "fast"],
         ["--rate-limit", "0/200"],
+        ["--retention", "soon"],
+        ["--retention", "0s"],
         ["--port", "70000"],
         ["--default-access", "all"],
         ["--server", "http://127.0.0.1:1"],
@@ -195,3 +198,40 @@ def test_options_that_make_no_sense_are_refused(here: Here, args: list[str]) -> 
     done = here("serve", *args)
 
     assert (done.code, done.out) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("configured", "words", "told"),
+    [
+        (None, [], "30"),
+        ("60/400", [], "60"),
+        ("60/400", ["--rate-limit", "7/9"], "7"),
+        ("off", [], "1000000"),
+        ("60/400", ["--rate-limit", "off"], "1000000"),
+    ],
+)
+def test_the_rate_is_that_of_the_flag_or_of_the_configuration(
+    cli: Cli, configured: str | None, words: list[str], told: str
+) -> None:
+    if configured is not None:
+        assert cli("config", "set", "serve.rate_limit", configured).code == 0
+
+    process = cli.start("serve", "--port", "0", *words)
+    url = json.loads(process.stdout.readline())["url"]
+    with urlopen(f"{url}/healthz") as answer:
+        rate = answer.headers["X-RateLimit-Limit"]
+    process.terminate()
+    process.communicate(timeout=60)
+
+    assert rate == told
+
+
+def test_a_configuration_that_makes_no_sense_is_named(here: Here) -> None:
+    for key in ("serve.rate_limit", "serve.retention"):
+        assert here("config", "set", key, "soon").code == 0
+
+        done = here("serve", "--port", "0")
+
+        assert done.code == 2
+        assert f"{key} in config.toml" in done.err
+        assert here("config", "set", key, "").code == 0
