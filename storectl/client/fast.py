@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from http import HTTPStatus
-from threading import Lock, current_thread, main_thread
+from queue import SimpleQueue
+from threading import Event, Lock, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -50,6 +51,7 @@ class Fast:
         self._mutex = Lock()
         self._clients: tuple[SyncClient, SyncClient] | None = None
         self._is_off = False
+        self._over = Event()
 
     def takes(self, body: object) -> bool:
         """Whether a call of this thread, with this body, is for this transport."""
@@ -61,7 +63,7 @@ class Fast:
         if self._clients is None:
             with self._mutex:
                 if self._clients is None and not self._is_off:
-                    self._clients = self._opened()
+                    self._clients = self._kept()
                     self._is_off = self._clients is None
         return not self._is_off
 
@@ -102,6 +104,22 @@ class Fast:
         clients, self._clients, self._is_off = self._clients, None, True
         for client in clients or ():
             client.close()
+        self._over.set()
+
+    def _kept(self) -> tuple[SyncClient, SyncClient] | None:
+        """The clients, made by a thread that lives as long as they do.
+
+        Calls crash the interpreter once the thread has ended that made their client:
+        threads of a pool end with the pool, and the next one would call all the same.
+        """
+        made: SimpleQueue[tuple[SyncClient, SyncClient] | None] = SimpleQueue()
+
+        def keep() -> None:
+            made.put(self._opened())
+            self._over.wait()
+
+        Thread(target=keep, name="keeper of clients", daemon=True).start()
+        return made.get()
 
     def _opened(self) -> tuple[SyncClient, SyncClient] | None:
         """A client that unpacks bodies, and one that does not; None if httpx has to do."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 
 import httpx
@@ -238,3 +241,46 @@ def test_a_head_without_an_end_is_given_up(name: str, thread: str) -> None:
             over.set()
             dripping.join()
             http.close()
+
+
+TWO_POOLS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from storectl.client.http import Http
+from storectl.model.token import ME
+http = Http(sys.argv[1], "storectl_x", retries=0)
+for _ in range(4):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: http.send(ME), range(32)))
+http.close()
+print("whole")
+"""
+
+
+def test_threads_may_call_after_those_that_called_first_have_ended() -> None:
+    """In a process of its own: what goes wrong here ends the interpreter."""
+
+    class Empty(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        done = subprocess.run(
+            [sys.executable, "-c", TWO_POOLS, f"http://127.0.0.1:{server.server_port}"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        server.shutdown()
+
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
