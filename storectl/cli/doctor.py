@@ -49,14 +49,16 @@ def doctor(ctx: Context) -> None:
     """Check this installation and its connection.
 
     Looks at Python and SQLite, the configuration and its file modes, the store or
-    server that commands would use, its token, clock and rate limit. Exit code 1
-    if a check fails. Tokens are not shown, so the result may be pasted.
+    server that commands would use, its token, clock and rate limit, and for transfers
+    that were stopped. Exit code 1 if a check fails. Tokens are not shown, so the
+    result may be pasted.
 
     Example: storectl doctor --profile prod
     """
     session = ctx.obj
     findings = [*_installation(), *_configuration(session)]
     findings += _destination(session)
+    findings.append(_transfers(session))
     findings.append(_completion(session))
     if session.output.form == "table":
         session.output.lines(_told(findings))
@@ -173,6 +175,21 @@ def _clock(date: str | None) -> Check:
         ahead = "ahead" if skew > 0 else "behind"
         return Check("warn", "clock", f"{abs(skew):.0f} s {ahead} of the server", "set the clock")
     return Check("ok", "clock", "agrees with the server")
+
+
+def _transfers(session: Session) -> Check:
+    """Journals of pulls and pushes that did not finish."""
+    from storectl.transfer.journal import KEPT_SECS, left_behind
+
+    left = left_behind(conf.state_folder(session.environ))
+    if not left:
+        return Check("ok", "transfers", "none was stopped")
+    days = int((time() - left[0].secs) / 86_400)
+    named = ", ".join(" ".join([one.verb, *one.files[:1]]) for one in left[:3])
+    more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+    told = f"{plural(len(left), 'transfer')} stopped, the oldest {plural(days, 'day')} ago"
+    fix = f"the same command again goes on, until {KEPT_SECS // 86_400} days have passed"
+    return Check("warn", "transfers", f"{told}: {named}{more}", fix)
 
 
 def _completion(session: Session) -> Check:

@@ -1,22 +1,31 @@
 """What a transfer has done, on disk, so that the same command goes on after a kill.
 
 One file for each job, in a folder of the user's state: never beside the data, and
-without tokens. A journal that is there belongs to a job that did not finish.
+without tokens. A journal that is there belongs to a job that did not finish. Nobody
+goes on with it after KEPT_SECS: whichever job begins next removes it, and what it kept
+beside its target.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
 from storectl.errors import Conflict, Local
 
 State = TypeVar("State")
+
+KEPT_SECS = 30 * 86_400
+"""How long after its last step a job can be gone on with."""
+
+_NAME = 8
 
 
 class Journal:
@@ -30,7 +39,7 @@ class Journal:
     def __init__(self, folder: Path, verb: str, job: Mapping[str, object]) -> None:
         told = msgspec.json.encode({"verb": verb, **job}, order="sorted")
         digest = sha256(told).hexdigest()
-        self.name = digest[:8]
+        self.name = digest[:_NAME]
         self.path = folder / f"{verb}-{digest[:24]}.json"
         self._job = msgspec.Raw(told)
         self._lock: int | None = None
@@ -38,6 +47,7 @@ class Journal:
     def __enter__(self) -> Self:
         """Raises Conflict if another process is at the same job."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(self.path)
         self._lock = _locked(self.path.with_suffix(".lock"))
         return self
 
@@ -78,6 +88,76 @@ class Journal:
     def forget(self) -> None:
         """The job is done, or begins anew."""
         self.path.unlink(missing_ok=True)
+
+
+class Left(NamedTuple):
+    """A job that stopped on its way: its journal, what it moved, when it was at it last."""
+
+    path: Path
+    verb: str
+    files: list[str]
+    secs: float
+
+
+def left_behind(folder: Path) -> list[Left]:
+    """The jobs that did not finish and that no process is at, the oldest first."""
+    found = []
+    for path in folder.glob("*.json"):
+        with suppress(OSError):
+            secs = path.stat().st_mtime
+            with _held(path):
+                found.append(Left(path, path.name.partition("-")[0], _files(path), secs))
+    return sorted(found, key=lambda left: left.secs)
+
+
+def _sweep(mine: Path) -> None:
+    """Remove what is left of other jobs that nobody can go on with, as far as that goes."""
+    oldest = time.time() - KEPT_SECS
+    for found in mine.parent.iterdir():
+        path = found.with_suffix(".json")
+        with suppress(OSError):
+            if path == mine or found.stat().st_mtime > oldest:
+                continue
+            with _held(path):
+                if path.exists() and path.stat().st_mtime > oldest:
+                    continue
+                for file in _files(path):
+                    _remove_parts(Path(file), path.stem.rpartition("-")[2][:_NAME])
+                path.unlink(missing_ok=True)
+                path.with_suffix(".tmp").unlink(missing_ok=True)
+
+
+def _files(path: Path) -> list[str]:
+    """The files that a journal is about; none if it cannot be understood."""
+    try:
+        job = msgspec.json.decode(path.read_bytes())["job"]
+        files = [job["file"]] if "file" in job else [file[0] for file in job["files"]]
+    except (FileNotFoundError, msgspec.MsgspecError, KeyError, TypeError, IndexError):
+        return []
+    return [file for file in files if isinstance(file, str)]
+
+
+def _remove_parts(file: Path, name: str) -> None:
+    """Remove what a job of that name has written beside its file."""
+    with suppress(OSError):
+        for path in file.parent.glob(f".*.{name}.*"):
+            if path.suffix in (".part", ".tmp"):
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(journal: Path) -> Iterator[None]:
+    """Keep a journal from every job; BlockingIOError if one has it."""
+    lock = journal.with_suffix(".lock")
+    try:
+        number = _locked(lock)
+    except Conflict:
+        raise BlockingIOError from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(number)
 
 
 def _locked(path: Path) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from storectl.transfer.journal import Journal
 from tests.faults import Asked, Proxy
 
 from .conftest import Cli, Done, Served
@@ -119,3 +120,19 @@ def test_a_killed_push_of_several_lanes_goes_on_with_what_is_not_there(
         assert "of them earlier" in done.err
         assert len(pushes) - before <= JOBS
         assert sorted(items_of(cli, name, env=env)) == list(range(BATCHES * BATCH_ITEMS))
+
+
+def test_doctor_names_what_was_stopped(here: Here, tmp_path: Path) -> None:
+    env = {"STORECTL_STATE_DIR": str(tmp_path / "state")}
+    before = here("doctor", "--json", env=env).json()
+    with Journal(tmp_path / "state", "push", {"files": [["/data/items.jsonl", 1, 2]]}) as journal:
+        journal.write({"batches": 1})
+
+    after = here("doctor", "--json", env=env).json()
+
+    (fine,), (told,) = (
+        [one for one in found["items"] if one["check"] == "transfers"] for found in (before, after)
+    )
+    assert (fine["state"], told["state"]) == ("ok", "warn")
+    assert told["detail"] == "1 transfer stopped, the oldest 0 days ago: push /data/items.jsonl"
+    assert "the same command again" in told["fix"]
