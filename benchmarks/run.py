@@ -50,8 +50,8 @@ def main() -> None:
         if part in (chosen.only or PARTS):
             with tempfile.TemporaryDirectory(prefix="storectl-bench-") as name:
                 rows += measured(part, Path(name), chosen)
+            results.write(rows, chosen.output)  # what there is, should the next part be stopped
     print(results.table(rows))
-    results.write(rows, chosen.output)
     print(f"\nMedians and median ratios of all rounds; {time.monotonic() - begin:.0f} s in all.")
 
 
