@@ -332,3 +332,35 @@ test('what is not there', async () => {
     await assert.rejects(client.keyValueStore('WkzbQMuFYuamGv3YF').listKeys(), refusedWith(404, 'record-not-found'));
     await assert.rejects(client.requestQueue('WkzbQMuFYuamGv3YF').listHead(), refusedWith(404, 'record-not-found'));
 });
+
+test('a shared storage is read by user~name, then written, then closed', async () => {
+    const { id } = await client.datasets().getOrCreate('js-shared');
+    const other = clientWith(OTHER_TOKEN);
+    const theirs = other.dataset('alice/js-shared');
+    const share = async (right) => {
+        const answer = await fetch(`${SERVER}/v2/datasets/${id}/access/bob`, {
+            method: right ? 'PUT' : 'DELETE',
+            headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' },
+            body: right && JSON.stringify({ right }),
+        });
+        assert.equal(answer.status, 200);
+    };
+    await client.dataset(id).pushItems([{ n: 1 }]);
+    await assert.rejects(theirs.listItems(), refusedWith(403, 'insufficient-permissions'));
+
+    await share('read');
+    assert.deepEqual((await theirs.listItems()).items, [{ n: 1 }]);
+    assert.equal((await theirs.get()).urlSigningSecretKey, undefined);
+    assert.ok(!(await theirs.createItemsPublicUrl()).includes('signature'));
+    await assert.rejects(theirs.pushItems([{ n: 2 }]), refusedWith(403));
+
+    await share('write');
+    await theirs.pushItems([{ n: 2 }]);
+    const signed = await theirs.createItemsPublicUrl();
+    assert.deepEqual(await (await fetch(signed)).json(), [{ n: 1 }, { n: 2 }]);
+    const { items } = await other.datasets().list({ ownership: 'sharedWithMe' });
+    assert.ok(items.some((item) => item.id === id && item.username === 'alice'));
+
+    await share(undefined);
+    await assert.rejects(theirs.get(), refusedWith(403));
+});
