@@ -30,8 +30,8 @@ serve: $(VENV)/ready ## A server on the embedded store
 docs: $(VENV)/ready ## Generate the command reference and the completion scripts
 	@$(BIN)/python docs/generate.py
 
-crash: $(VENV)/ready ## kill -9 of transfers at many more points than `make test` has
-	@CRASH_POINTS=100 $(BIN)/python -m pytest tests/transfer/test_crash.py
+crash: $(VENV)/ready ## Transfers killed and broken at many more points than `make test` has
+	@CRASH_POINTS=50 FAULT_SEEDS=20 $(BIN)/python -m pytest tests/transfer/test_crash.py tests/transfer/test_kvs_kill.py tests/cli/test_faults.py
 
 bench: .bench/ready ## The table of measurements; ARGS=--quick for a smaller one
 	@.bench/venv/bin/python benchmarks/run.py $(ARGS)
