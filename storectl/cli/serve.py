@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -13,10 +13,12 @@ import typer
 from storectl import config as conf
 from storectl.cli.context import opener
 from storectl.cli.frame import App, Context
+from storectl.cli.settings import duration_secs
 from storectl.cli.values import visible
 from storectl.errors import InvalidInput
 
 app = App("The server.")
+
 
 RATE_LIMIT = (30, 200)
 ACCESS = {"restricted": "RESTRICTED", "id": "ANYONE_WITH_ID_CAN_READ"}
@@ -39,8 +41,17 @@ def serve(
         str | None,
         typer.Option(
             metavar="N/M|off",
-            help="Requests a second of each storage, in general and for single items. "
-            "[default: 30/200]",
+            help="Requests a second for each storage: in general, and for pushes and single "
+            "records and requests. [default: 30/200]",
+            show_default=False,
+        ),
+    ] = None,
+    retention: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME|off",
+            help="Storages without a name go so long after their last use, from now on, also "
+            "without a server. [default: what the store has; at first 7d]",
             show_default=False,
         ),
     ] = None,
@@ -83,11 +94,11 @@ def serve(
     if access not in ACCESS:
         raise InvalidInput(f"serve.default_access must be restricted or id, not {access!r}")
     settings = Settings(
-        rate_limit=_rate_limit(rate_limit, configured.rate_limit),
+        rate_limit=_rate_limit(*_first("rate_limit", rate_limit, configured.rate_limit)),
         default_access=ACCESS[access],
         public_url=conf.server_url(public_url) if public_url else None,
     )
-    _check_reachable(place, host)
+    _prepare(place, host, _retention(*_first("retention", retention, configured.retention)))
     run(
         opener(place),
         settings,
@@ -116,21 +127,44 @@ def _place(ctx: Context, dir: Path | None) -> str:
     return str(place)
 
 
-def _rate_limit(text: str | None, configured: tuple[int, int] | None) -> tuple[int, int] | None:
-    if text is None:
-        return configured or RATE_LIMIT
-    if text == "off":
+def _first(name: str, flag: str | None, configured: Any) -> tuple[str, Any]:
+    """Where a setting comes from, and what it is there."""
+    if flag is not None:
+        return f"--{name.replace('_', '-')}", flag
+    return f"serve.{name} in {conf.CONFIG}", configured
+
+
+def _rate_limit(source: str, given: str | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Requests a second in general and for single items; None: as many as there are."""
+    if given is None:
+        return RATE_LIMIT
+    if given == "off":
         return None
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    if not found or "0" in found.groups():
-        raise InvalidInput(f"--rate-limit must be such as 30/200, or off, not {text!r}")
+    text = given if isinstance(given, str) else f"{given[0]}/{given[1]}"
+    found = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text)
+    if not found:
+        raise InvalidInput(f"{source} must be such as 30/200, or off, not {text!r}")
     return int(found[1]), int(found[2])
 
 
-def _check_reachable(place: str, host: str) -> None:
+def _retention(source: str, text: str | None) -> int | Literal["off"] | None:
+    """Seconds; None where nothing is said."""
+    if text is None:
+        return None
+    if text == "off":
+        return "off"
+    secs = int(duration_secs(text, source))
+    if secs < 1:
+        raise InvalidInput(f"{source} must be at least 1s, or off, not {text!r}")
+    return secs
+
+
+def _prepare(place: str, host: str, retention: int | Literal["off"] | None) -> None:
     """Open the store once before serving; beyond this machine it must have a token."""
     store = opener(place)()
     try:
+        if retention is not None:
+            store.retain(None if retention == "off" else retention)
         local = conf.is_loopback(f"http://{f'[{host}]' if ':' in host else host}")
         if not local and not store.tokens.list():
             raise InvalidInput(
