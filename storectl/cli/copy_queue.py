@@ -30,14 +30,16 @@ def copy(
     """Copy the requests of a queue to another: all, or those in some states.
 
     A request that DST knows by its uniqueKey stays as it is there. Handled ones stay
-    handled unless --reset; locks are not copied. The first 1,000 of the queue keep
-    their order, the others come by ID, since a queue tells no more.
+    handled unless --reset; locks are not copied. The order of the queue is kept. A
+    server without the extension of storectl serve tells that of the first 1,000
+    alone: the others then come by ID, and a note says so.
 
     Examples:
       storectl queue copy crawl crawl-2 --create --reset
       storectl queue copy prod:crawl local:failed --create --state failed --reset
     """
     from storectl.transfer import copy as transfer  # other verbs do without
+    from storectl.transfer.queue import lost_order
 
     states = states_of(state)
     ends = open_ends(ctx, "queue", source, target, create)
@@ -45,6 +47,9 @@ def copy(
         ends.source.queues, ends.source_id, ends.target.queues, ends.target_id, states, reset
     )
     told = Told(None)
+    source_queue = ends.source.queues.get(ends.source_id)
+    if lost := lost_order(ends.source.queues, source_queue):
+        ctx.obj.output.note(lost)
     followed = ctx.obj.output.follow(transfer.copy_requests(work, told.take), "request")
     now = ends.target.queues.get(ends.target_id).total_request_count
     there = f"{told.present + told.handled:,} were there; '{target}' has {now:,}"

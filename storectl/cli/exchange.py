@@ -30,8 +30,9 @@ def export_requests(
 ) -> None:
     """Write the requests of a queue as JSON lines, each whole and with its state.
 
-    The first 1,000 of the queue come first, in their order; the others come by ID,
-    since a queue tells no more. `queue import` reads what this writes.
+    What is pending comes first, in the order of the queue. A server without the
+    extension of storectl serve tells that of the first 1,000 alone: the others then
+    come by ID, and a note says so. `queue import` reads what this writes.
 
     Examples:
       storectl queue export crawl -o crawl.jsonl
@@ -42,6 +43,8 @@ def export_requests(
     queue = store.queues.get(opened)
     lines = transfer.exported(store.queues, queue.id, states)
     out = ctx.obj.output
+    if lost := transfer.lost_order(store.queues, queue):
+        out.note(lost)
     if output is None or str(output) == "-":
         out.raw(lines)
         return

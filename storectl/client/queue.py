@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from storectl.client.answer import Whole
 from storectl.client.http import to_params
 from storectl.client.storage import Keeper, known_as
-from storectl.errors import InvalidInput, NotFound, Unavailable
+from storectl.errors import InvalidInput, NotFound, StorectlError, Unavailable
 from storectl.model import queue, rules
 from storectl.model.endpoint import Endpoint
 from storectl.model.items import too_large
@@ -159,6 +159,12 @@ class Queues(Keeper[Queue]):
         params = {**to_params(query), "clientKey": rules.check_client_key(client_key)}
         with known_as(self.noun, ref):
             return self.http.data(queue.REQUESTS, RequestsPage, ref=ref, query=params)
+
+    def keeps_order(self) -> bool:
+        try:
+            return "queue-order" in self.http.extensions
+        except StorectlError:  # who does not say what it offers offers nothing
+            return False
 
     def head(self, ref: str, *, limit: int = 100, client_key: str | None = None) -> Head:
         query = {"limit": limit, "clientKey": rules.check_client_key(client_key)}

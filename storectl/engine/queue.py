@@ -8,6 +8,7 @@ free, whether or not its row says so yet.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -36,6 +37,11 @@ from storectl.model.queue import (
     check_lock_secs,
 )
 from storectl.model.request import Request, check_key, no_request
+
+Said = TypeVar("Said")
+
+FRONT = -(2**63)
+"""Before every place in a queue."""
 
 
 class Queues(Keeper[Queue]):
@@ -139,6 +145,8 @@ class Queues(Keeper[Queue]):
     ) -> RequestsPage:
         rules.check_client_key(client_key)
         limit = check_window(0, query.limit, rules.MAX_REQUESTS)
+        if query.in_order:
+            return self._in_order(ref, query, limit, client_key)
         after = start_of(query)
         row = self.find(ref)
         statement = self.sql[page_name(query.filter, limit, row)]
@@ -157,6 +165,28 @@ class Queues(Keeper[Queue]):
             next_cursor=cursor_after(items[-1]["id"]) if more else None,
             cursor=query.cursor,
             exclusive_start_id=query.exclusive_start_id,
+        )
+
+    def keeps_order(self) -> bool:
+        return True
+
+    def _in_order(
+        self, ref: str, query: RequestsQuery, limit: int, client_key: str | None
+    ) -> RequestsPage:
+        """A page of what is unhandled, by its place in the queue."""
+        place = place_of(query)
+        row = self.find(ref)
+        self.touch(row)
+        self._seen(row, client_key)
+        rows = self.db.all(self.sql["page_in_order"], no=row.no, place=place, limit=limit + 1)
+        now, more = self.clock(), len(rows) > limit
+        rows = rows[:limit]
+        self.reads.add(row.no, reads=len(rows))
+        return RequestsPage(
+            items=[shown(found[1:], now) for found in rows],
+            limit=limit,
+            next_cursor=_encoded(Place(rows[-1][0])) if more else None,
+            cursor=query.cursor,
         )
 
     def head(self, ref: str, *, limit: int = 100, client_key: str | None = None) -> Head:
@@ -309,9 +339,28 @@ class Cursor(Struct, rename="camel"):
     request_id: str
 
 
+class Place(Struct):
+    """What a cursor of a list in order says."""
+
+    place: int
+
+
 def cursor_after(id: str) -> str:
     """The cursor of the page that starts after a request."""
-    return urlsafe_b64encode(msgspec.json.encode(Cursor(id))).decode().rstrip("=")
+    return _encoded(Cursor(id))
+
+
+def _encoded(cursor: Cursor | Place) -> str:
+    return urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
+
+
+def place_of(query: RequestsQuery) -> int:
+    """The place after which a page in order starts."""
+    if query.exclusive_start_id is not None or query.filter:
+        raise InvalidInput(
+            "inOrder cannot be combined with exclusiveStartId or filter", type="invalid-parameter"
+        )
+    return _decoded(query.cursor, Place).place if query.cursor is not None else FRONT
 
 
 def start_of(query: RequestsQuery) -> str:
@@ -321,14 +370,16 @@ def start_of(query: RequestsQuery) -> str:
         raise InvalidInput(
             "exclusiveStartId cannot be combined with cursor or filter", type="invalid-parameter"
         )
-    if query.cursor is None:
-        return start or ""
+    return (start or "") if query.cursor is None else _decoded(query.cursor, Cursor).request_id
+
+
+def _decoded(cursor: str, shape: type[Said]) -> Said:
     try:
-        text = urlsafe_b64decode(query.cursor + "=" * (-len(query.cursor) % 4))
-        return msgspec.json.decode(text, type=Cursor).request_id
+        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return msgspec.json.decode(text, type=shape)
     except (ValueError, msgspec.MsgspecError):
         raise InvalidInput(
-            f"cursor '{query.cursor:.80}' is none that a list of requests gave out",
+            f"cursor '{cursor:.80}' is none that a list of requests gave out",
             type="invalid-parameter",
         ) from None
 

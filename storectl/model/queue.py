@@ -70,12 +70,17 @@ class LockedHead(Head, rename="camel", kw_only=True):
 
 
 class RequestsQuery(Struct, rename="camel", frozen=True, kw_only=True):
-    """Which requests to list, by id. states: any of locked, pending; none means all."""
+    """Which requests to list, by id. filter: any of locked, pending; none means all.
+
+    in_order: instead what is not handled, from the front of the queue to its end; only
+    where the keeper keeps_order.
+    """
 
     limit: int = 1000
     cursor: str | None = None
     exclusive_start_id: str | None = None
     filter: tuple[str, ...] = ()
+    in_order: bool = False
 
 
 class RequestsPage(Struct, rename="camel", kw_only=True):
@@ -145,6 +150,10 @@ class Queues(Storages[Queue], Protocol):
         self, ref: str, query: RequestsQuery, *, client_key: str | None = None
     ) -> RequestsPage: ...
 
+    def keeps_order(self) -> bool:
+        """Whether requests can be listed in order, however many; a head ends at 1,000."""
+        ...
+
     def head(self, ref: str, *, limit: int = 100, client_key: str | None = None) -> Head: ...
 
     def lock_head(
@@ -181,12 +190,17 @@ class Queues(Storages[Queue], Protocol):
 
 
 def every_request(
-    keeper: Queues, ref: str, states: tuple[str, ...] = (), *, client_key: str | None = None
+    keeper: Queues,
+    ref: str,
+    states: tuple[str, ...] = (),
+    *,
+    in_order: bool = False,
+    client_key: str | None = None,
 ) -> Iterator[Request]:
-    """Walk the requests, or those locked or pending, to their true end."""
+    """Walk the requests, or those locked or pending, or all in order, to their true end."""
     cursor: str | None = None
     while True:
-        query = RequestsQuery(cursor=cursor, filter=states)
+        query = RequestsQuery(cursor=cursor, filter=states, in_order=in_order)
         page = keeper.requests(ref, query, client_key=client_key)
         yield from page.items
         if page.next_cursor is None:

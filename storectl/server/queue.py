@@ -14,12 +14,13 @@ from storectl.server.wire import Answer, Call, bad_parameter, data, nothing
 
 
 def requests(call: Call) -> Answer:
-    """A page of requests, by ID."""
+    """A page of requests, by ID or, an extension, in the order of the queue."""
     query = RequestsQuery(
         limit=call.whole("limit", RequestsQuery().limit) or 0,
         cursor=call.text("cursor"),
         exclusive_start_id=call.text("exclusiveStartId"),
         filter=call.listed("filter"),
+        in_order=call.flag("inOrder"),
     )
     return data(call.store.queues.requests(call.ref, query, client_key=_client_key(call)))
 

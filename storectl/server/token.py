@@ -30,6 +30,7 @@ EXTENSIONS = [
     "account-access",
     "idempotency-key",
     "links",
+    "queue-order",
     "token-scopes",
     "tokens",
 ]

@@ -153,12 +153,16 @@ def _dump_queue(
 ) -> Iterator[Step]:
     queues: Queues = source.keeper
     id = source.storage.id
-    head = queues.head(id, limit=rules.MAX_HEAD, client_key=_CLIENT).items
-    places = {request["id"]: place for place, request in enumerate(head)}
+    head: Iterable[Request] = queues.head(id, limit=rules.MAX_HEAD, client_key=_CLIENT).items
+    is_whole = queues.keeps_order()
+    if is_whole:
+        head = every_request(queues, id, in_order=True, client_key=_CLIENT)
+    ids = (request["id"] for request in head if request.get("lockExpiresAt") is None)
+    places = {id: place for place, id in enumerate(ids)}
     pending = getattr(source.storage, "pending_request_count", 0)
-    if pending > len(head) == rules.MAX_HEAD:
+    if pending > len(places) == rules.MAX_HEAD and not is_whole:
         notes.remark(
-            source.name, f"only the first {len(head):,} of {pending:,} requests keep their order"
+            source.name, f"only the first {len(places):,} of {pending:,} requests keep their order"
         )
     total = getattr(source.storage, "total_request_count", 0)
 

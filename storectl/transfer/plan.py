@@ -22,8 +22,8 @@ class Wishes(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
 
     globs: (takes, pattern) of keys; the first that fits decides. compare: what tells that
     nothing changed: `memory` (size and time of the file, size and, where it is listed,
-    checksum of the record, as they were when the two were equal), `size` alone, or `checksum` of all bytes. max_delete:
-    N or N% of the records at the destination.
+    checksum of the record, as they were when the two were equal), `size` alone, or
+    `checksum` of all bytes. max_delete: N or N% of the records at the destination.
     """
 
     globs: tuple[tuple[bool, str], ...] = ()
@@ -46,7 +46,8 @@ class Wishes(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=Tr
 class Step(Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """One thing to do. file_was, record_was: the state it starts from, None if there is none.
 
-    record_was is the size; record_sha256 goes with it where the server lists one. bytes: of what is moved or deleted, as far as it is known before.
+    record_was is the size; record_sha256 goes with it where the server lists one.
+    bytes: of what is moved or deleted, as far as it is known before.
     """
 
     op: Literal["pull", "push", "delete"]

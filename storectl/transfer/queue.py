@@ -13,7 +13,7 @@ import msgspec
 from storectl.errors import InvalidInput, NotFound, StorectlError
 from storectl.model import rules
 from storectl.model.items import check_utf8, not_json, too_large
-from storectl.model.queue import Added, Queues, every_request
+from storectl.model.queue import Added, Queue, Queues, every_request
 from storectl.model.request import (
     Request,
     State,
@@ -146,10 +146,16 @@ STATES: tuple[str, ...] = get_args(State)
 def exported(queues: Queues, ref: str, states: tuple[str, ...] = ()) -> Iterator[bytes]:
     """Requests as JSON lines, each whole and with its `state`; none of states means all.
 
-    A queue lists its requests by ID and tells the order of those at its head only:
-    those come first, up to 1,000 in their order, and then the others.
+    What is pending comes first, in the order of the queue. Where the keeper does not
+    keep order, that is true of the first 1,000 alone, and the others come by ID. What is
+    handled while this runs may come again with its new state.
     """
     encode = msgspec.json.encode
+    if queues.keeps_order():
+        for request in _unhandled_first(queues, ref, states):
+            if not states or state_of(request) in states:
+                yield encode({**request, "state": state_of(request)}) + b"\n"
+        return
     seen: set[str] = set()
     if not states or "pending" in states:
         for request in _in_order(queues, ref):
@@ -160,6 +166,36 @@ def exported(queues: Queues, ref: str, states: tuple[str, ...] = ()) -> Iterator
     for request in every_request(queues, ref, listed):
         if request["id"] not in seen and (not states or state_of(request) in states):
             yield encode({**request, "state": state_of(request)}) + b"\n"
+
+
+def _unhandled_first(queues: Queues, ref: str, states: tuple[str, ...]) -> Iterator[Request]:
+    """All requests, or at least those in these states.
+
+    Those pending and then those locked, in order; then those handled, by ID.
+    """
+    if not states or set(states) & {"pending", "locked"}:
+        locked = []  # they are few; asked for later, some would be locked no more
+        for request in every_request(queues, ref, in_order=True):
+            if state_of(request) == "locked":
+                locked.append(request)
+            else:
+                yield request
+        yield from locked
+    if not states or set(states) - {"pending", "locked"}:
+        for request in every_request(queues, ref):
+            if request.get("handledAt") is not None:
+                yield request
+
+
+def lost_order(queues: Queues, queue: Queue) -> str | None:
+    """What to tell of a queue whose order its server does not tell whole."""
+    pending = queue.pending_request_count
+    if pending <= rules.MAX_HEAD or queues.keeps_order():
+        return None
+    return (
+        f"only the first {rules.MAX_HEAD:,} of {pending:,} pending requests keep their order: "
+        "the server does not tell that of the others"
+    )
 
 
 def save(lines: Iterable[bytes], file: Path, *, total: int | None) -> Iterator[Event]:

@@ -394,6 +394,53 @@ def test_a_request_written_twice_in_a_list_is_written_in_turn(queues: Queues) ->
     assert queues.update_requests(Q, []) == []
 
 
+def names_in_order(queues: Queues, limit: int = 1000) -> list[str]:
+    """The names of what is unhandled, walked in order in pages of some size."""
+    found, cursor = [], None
+    while True:
+        query = RequestsQuery(in_order=True, limit=limit, cursor=cursor)
+        answer = queues.requests(Q, query)
+        found += [item["url"].removeprefix("https://example.com/") for item in answer.items]
+        cursor = answer.next_cursor
+        if cursor is None:
+            return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+def test_requests_can_be_listed_in_order(queues: Queues, limit: int) -> None:
+    """Whole ones, what is locked in its place, and nothing that is handled."""
+    queues.add(Q, [page(n, userData={"n": n}) for n in range(5)] + [page(5, handledAt=HANDLED_AT)])
+    add(queues, "first", forefront=True)
+    assert lock(queues, 2) == "first 0"
+
+    assert queues.keeps_order()
+    assert names_in_order(queues, limit) == ["first", "0", "1", "2", "3", "4"]
+    listed = queues.requests(Q, RequestsQuery(in_order=True)).items
+    assert listed[2] == {"id": id_of(1), **page(1, userData={"n": 1})}
+    assert listed[1]["lockByClient"] == "me"
+
+
+def test_the_order_is_told_beyond_the_head(queues: Queues) -> None:
+    for start in range(0, 2500, 500):
+        add(queues, *range(start, start + 500))
+
+    assert names_in_order(queues) == [str(n) for n in range(2500)]
+
+
+@pytest.mark.parametrize("more", [{"filter": ("pending",)}, {"exclusive_start_id": "A" * 15}])
+def test_a_list_in_order_has_no_other_start_or_filter(queues: Queues, more: Any) -> None:
+    with pytest.raises(InvalidInput, match="inOrder cannot be combined"):
+        queues.requests(Q, RequestsQuery(in_order=True, **more))
+
+
+def test_a_cursor_of_the_other_order_is_none_of_this(queues: Queues) -> None:
+    add(queues, *range(3))
+    cursor = queues.requests(Q, RequestsQuery(limit=1)).next_cursor
+
+    with pytest.raises(InvalidInput, match="is none that a list"):
+        queues.requests(Q, RequestsQuery(in_order=True, cursor=cursor))
+
+
 # Deleting
 
 

@@ -7,15 +7,18 @@ import threading
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
+from storectl.client.http import Http
+from storectl.client.store import ClientStore
 from storectl.engine import open_store
 from storectl.errors import InvalidInput
 from storectl.model.queue import AddedBatch, Queues
 from storectl.model.request import Request
 from storectl.transfer.dataset import Source
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
-from storectl.transfer.queue import BATCH, Line, add, lines
+from storectl.transfer.queue import BATCH, Line, add, lines, lost_order
 
 
 def source(path: Path) -> Source:
@@ -121,3 +124,22 @@ def test_two_that_add_the_same_lines_at_once_add_each_once(queues: Queues) -> No
         thread.join()
 
     assert queues.get("~crawl").total_request_count == 500
+
+
+def test_a_server_that_does_not_tell_the_order_is_told_of() -> None:
+    """As any other than ours: it does not know the address, or answers something else."""
+    times = dict.fromkeys(("createdAt", "modifiedAt", "accessedAt"), "2024-01-01T00:00:00Z")
+    queue = {"id": "a", "userId": "u", "pendingRequestCount": 1234, **times}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v2/capabilities":
+            return httpx.Response(403)
+        return httpx.Response(200, json={"data": queue})
+
+    http = Http("http://stub", retries=0, transport=httpx.MockTransport(answer))
+    queues = ClientStore(http).queues
+
+    lost = lost_order(queues, queues.get("a"))
+
+    assert lost is not None
+    assert "first 1,000 of 1,234 pending requests" in lost

@@ -113,6 +113,18 @@ WHERE storage_no = :no AND id > :after AND ord IS NOT NULL
     AND (:locked OR locked_until IS NULL OR locked_until <= :now)
 ORDER BY id LIMIT :limit;
 
+-- page_in_order --
+-- What is unhandled, locked or not, by its place. All that is locked is sorted: that is little.
+SELECT ord, id, locked_until, locked_by, body FROM request
+WHERE storage_no = :no AND locked_until IS NULL AND ord > :place
+UNION ALL
+SELECT ord, id, locked_until, locked_by, body FROM (
+    SELECT ord, id, locked_until, locked_by, body FROM request INDEXED BY request_locked
+    WHERE storage_no = :no AND locked_until IS NOT NULL AND ord > :place
+    ORDER BY ord LIMIT :limit
+)
+ORDER BY ord LIMIT :limit;
+
 -- page_few --
 -- The same where few are left: sorting those is less work than passing over the handled.
 SELECT id, locked_until, locked_by, body FROM request INDEXED BY request_head
