@@ -53,7 +53,7 @@ def stats(
       storectl dataset stats prices | cut -f 1,2
     """
     from storectl.transfer.scan import scan
-    from storectl.transfer.stats import Stats, sample
+    from storectl.transfer.stats import SAMPLE_ROWS, SAMPLE_WINDOWS, Stats, sample
 
     if approx and key:
         raise InvalidInput("--key needs all items, and --approx looks at some")
@@ -65,7 +65,8 @@ def stats(
         windows = sample(rows.datasets, rows.ref, rows.total, rows.jobs)
     out = ctx.obj.output
     if wanted is None:
-        out.follow(scan(len(rows), windows, found.take), "item")
+        total = min(len(rows), SAMPLE_WINDOWS * SAMPLE_ROWS) if approx else len(rows)
+        out.follow(scan(total, windows, found.take), "item")
         repeats = None
     else:
         repeats = _with_keys(out, source, found, wanted)
