@@ -120,12 +120,15 @@ def _load(
 
 def _sweep(store: Served) -> None:
     """Remove what is over, every minute; of several servers on a store one does it."""
+    told = ""
     while True:
-        time.sleep(SWEEP_SECS)
         try:
             store.sweep()
         except StorectlError as error:  # a full disk, a lock: the next minute may be better
-            print(f"error: sweep: {error.message}", file=sys.stderr, flush=True)
+            if error.message != told:
+                print(f"error: sweep: {error.message}", file=sys.stderr, flush=True)
+                told = error.message
+        time.sleep(SWEEP_SECS)
 
 
 def _end_with_parent(reading: int, writing: int) -> None:
