@@ -197,9 +197,9 @@ def sync(
 
     A file is unchanged if it has the size and time, and its record the size, that
     DIR/.storectl.json remembers; what is not remembered is moved. A record that was
-    set anew without another size is seen where the server lists checksums, as storectl
-    serve does; elsewhere by --checksum alone. --delete deletes last, only if all went well, and never if SRC is empty;
-    what --exclude leaves out stays.
+    set anew without another size is seen where the server lists checksums, as
+    storectl serve does; elsewhere by --checksum alone. --delete deletes last, only
+    if all went well, and never if SRC is empty; what --exclude leaves out stays.
 
     --dry-run prints what would be done as JSON lines. --plan keeps it in FILE;
     --apply does it, unless one of these files or records changed meanwhile.
