@@ -269,18 +269,6 @@ def test_a_name_taken_is_a_conflict(api: httpx.Client, dataset: str) -> None:
     )
 
 
-def test_browsers_of_any_origin_may_ask(connect: Connect) -> None:
-    anonymous = connect(None)
-
-    preflight = anonymous.options("/v2/datasets", headers={"Origin": "https://x.example"})
-    refused = anonymous.get("/v2/datasets")
-
-    assert preflight.status_code == 204
-    assert "Authorization" in preflight.headers["access-control-allow-headers"]
-    assert refused.headers["access-control-allow-origin"] == "*"
-    assert "access-control-allow-credentials" not in preflight.headers
-
-
 def test_pagination_is_told_in_headers(api: httpx.Client, dataset: str) -> None:
     api.post(f"/v2/datasets/{dataset}/items", json=[{"n": n} for n in range(5)])
 
