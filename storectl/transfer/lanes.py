@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 Job = TypeVar("Job")
 
-TURN_SECS = 0.0005
+TURN_SECS = 0.0002
 """How long a thread may compute while another waits for its turn; the interpreter's own 5 ms
 make each of the many short waits of a commit ten times longer than the work between them."""
 
