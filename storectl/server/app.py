@@ -162,7 +162,7 @@ def app(store: Served, settings: Settings) -> Wsgi:
         # Whom the guard lets in finds the storage by its ID, whoever they are.
         seen = store.acting(None if place else who)
         again = partial(locate, store, endpoint.noun, who)
-        return handler(Call(environ, query, parts, seen, settings, who, place, again))
+        return handler(Call(environ, query, parts, seen, settings, who, place, again, store.now_ms))
 
     def called_by(environ: dict[str, Any], query: dict[str, str]) -> Caller | None:
         try:

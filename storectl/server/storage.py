@@ -87,7 +87,7 @@ def signed_query(call: Call, storage: Storage) -> dict[str, str]:
     """The signature that a public URL of contents needs, if it needs one."""
     if call.place is None or not is_restricted(call.place, call.settings):
         return {}
-    until = rules.now_ms() + PUBLIC_URL_SECS * 1000
+    until = call.now_ms() + PUBLIC_URL_SECS * 1000
     return {"signature": rules.content_signature(call.place.secret, storage.id, until)}
 
 

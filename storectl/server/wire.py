@@ -14,6 +14,7 @@ import msgspec
 
 from storectl.errors import InvalidInput, StorectlError
 from storectl.formats.encoding import decoded
+from storectl.model import rules
 from storectl.model.access import enough
 from storectl.model.items import check_utf8, not_json, too_large
 from storectl.model.rules import MAX_PAYLOAD_BYTES
@@ -48,6 +49,7 @@ class Call(NamedTuple):
     parts: the other placeholders of the path, decoded. store: seen by the caller, or
     where there is a storage by nobody: it is found by its ID. place: with the right
     of the caller; again: that of another ref of the noun, or as it is by now.
+    now_ms: the clock of the store.
     """
 
     environ: Mapping[str, Any]
@@ -58,6 +60,7 @@ class Call(NamedTuple):
     caller: Caller | None = None
     place: Place | None = None
     again: Callable[[str], Place] | None = None
+    now_ms: Callable[[], int] = rules.now_ms
 
     @property
     def ref(self) -> str:

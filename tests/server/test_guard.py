@@ -273,3 +273,21 @@ def test_access_taken_away_by_another_process_is_refused_at_once(
     other.close()
 
     assert connect(None).get(path).status_code == 401
+
+
+@pytest.mark.parametrize("noun", ["datasets", "key-value-stores"])
+def test_a_public_link_opens_for_14_days(tmp_path: Path, noun: str) -> None:
+    clock = [1_700_000_000_000]
+    store = open_store(str(tmp_path), username="alice", clock=lambda: clock[0])
+    secret = store.tokens.create("all").secret
+    server = app(store, Settings(rate_limit=None, default_access="RESTRICTED"))
+    api = httpx.Client(transport=httpx.WSGITransport(app=server), base_url="http://api.test")
+    made = api.post(f"/v2/{noun}", params={"token": secret, "name": "kept"}).json()["data"]
+    link = made["itemsPublicUrl" if noun == "datasets" else "keysPublicUrl"]
+
+    opens = {}
+    for secs in (0, 14 * 86_400, 14 * 86_400 + 1):
+        clock[0] = 1_700_000_000_000 + secs * 1000
+        opens[secs] = api.get(link).status_code
+
+    assert opens == {0: 200, 14 * 86_400: 200, 14 * 86_400 + 1: 401}
