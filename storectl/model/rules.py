@@ -53,11 +53,17 @@ ACCOUNT_ACCESS = ("RESTRICTED", "ANYONE_WITH_ID_CAN_READ")
 """What an account may set for its storages that follow it."""
 
 _ALPHANUMERICS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_ID = re.compile(r"[a-zA-Z0-9]{17}")
+ID = "[a-zA-Z0-9]{17}"
+KEY = r"[a-zA-Z0-9!\-_.'()]{1,256}"
+IDEMPOTENCY_KEY = "[!-~]{1,256}"
+"""Patterns of what clients name, for the whole text."""
+
+_ID = re.compile(ID)
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 _USERNAME = re.compile(r"[a-zA-Z0-9_.-]{3,30}")
 _EMAIL = re.compile(r"[\x21-\x3f\x41-\x7e]+@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+")
-_KEY = re.compile(r"[a-zA-Z0-9!\-_.'()]{1,256}")
+_KEY = re.compile(KEY)
+_IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
 _WORD = r"[\w!#$%&'*+.^`|~-]+"
 _CONTENT_TYPE = re.compile(rf"{_WORD}/{_WORD}[ \t]*(?:;[\t\x20-\x7e]*)?", re.ASCII)
 _TOKEN = re.compile(r"storectl_[0-9A-Za-z]{36}")
@@ -163,6 +169,16 @@ def check_client_key(key: str | None) -> str | None:
     if key is None or 1 <= len(key) <= 32:
         return key
     raise InvalidInput("clientKey must have 1 to 32 characters", type="invalid-client-key")
+
+
+def check_idempotency_key(key: str | None) -> str | None:
+    """The Idempotency-Key of a call, 1 to 256 printable characters of ASCII, or None."""
+    if key is None or _IDEMPOTENCY_KEY.fullmatch(key):
+        return key
+    raise InvalidInput(
+        "Idempotency-Key must have 1 to 256 printable characters of ASCII without a space",
+        type="invalid-header",
+    )
 
 
 def check_access(level: str) -> str:

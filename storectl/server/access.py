@@ -30,9 +30,11 @@ def _handlers(noun: str) -> dict[str, Handler]:
     """GET, GRANT, REVOKE, LINK, ROTATE of a noun."""
 
     def get(call: Call) -> Answer:
+        """Who may do what with a storage."""
         return data(_effective(call.store.access.get(noun, call.ref), call.settings))
 
     def grant(call: Call) -> Answer:
+        """Give a user a right, in the place of the one they had."""
         wanted = call.json(Wanted)
         if wanted is None:
             raise InvalidInput("right is missing", type="invalid-request")
@@ -40,14 +42,17 @@ def _handlers(noun: str) -> dict[str, Handler]:
         return data(call.store.access.grant(noun, call.ref, user, wanted.right))
 
     def revoke(call: Call) -> Answer:
+        """Take a user's right away, at once."""
         return data(call.store.access.revoke(noun, call.ref, call.parts["user"]))
 
     def link(call: Call) -> Answer:
+        """Sign a link to contents or, with a key, to a record."""
         wanted = call.json(WantedLink, empty=WantedLink())
         made = call.store.access.link(noun, call.ref, key=wanted.key, secs=wanted.secs)
         return data(made, 201)
 
     def rotate(call: Call) -> Answer:
+        """Give the storage a new signing key: every link to it ends, at once."""
         call.store.access.rotate(noun, call.ref)
         return nothing()
 

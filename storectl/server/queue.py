@@ -44,6 +44,7 @@ def add_batch(call: Call) -> Answer:
 
 
 def request(call: Call) -> Answer:
+    """One request with all its fields."""
     return data(call.store.queues.request(call.ref, call.parts["id"]))
 
 
@@ -74,11 +75,13 @@ def delete_batch(call: Call) -> Answer:
 
 
 def head(call: Call) -> Answer:
+    """The next requests, in order: neither handled nor locked."""
     limit = call.whole("limit", 100) or 0
     return data(call.store.queues.head(call.ref, limit=limit, client_key=_client_key(call)))
 
 
 def lock_head(call: Call) -> Answer:
+    """Lock the next requests for a client, and answer them."""
     locked = call.store.queues.lock_head(
         call.ref,
         lock_secs=_lock_secs(call),
@@ -89,6 +92,7 @@ def lock_head(call: Call) -> Answer:
 
 
 def prolong(call: Call) -> Answer:
+    """Hold a lock lockSecs from now. Only for the client that has it."""
     expires = call.store.queues.prolong(
         call.ref,
         call.parts["id"],
@@ -100,6 +104,7 @@ def prolong(call: Call) -> Answer:
 
 
 def unlock(call: Call) -> Answer:
+    """Give a lock back. Only for the client that has it."""
     call.store.queues.unlock(
         call.ref,
         call.parts["id"],
@@ -110,6 +115,7 @@ def unlock(call: Call) -> Answer:
 
 
 def unlock_all(call: Call) -> Answer:
+    """Give back all locks of a client."""
     count = call.store.queues.unlock_all(call.ref, client_key=_client_key(call))
     return data({"unlockedCount": count})
 
@@ -120,7 +126,7 @@ def _add(call: Call, batch: list[Any]) -> queue.AddedBatch:
         batch,
         forefront=call.flag("forefront"),
         client_key=_client_key(call),
-        idempotency_key=call.environ.get("HTTP_IDEMPOTENCY_KEY"),
+        idempotency_key=call.idempotency_key,
     )
 
 

@@ -33,6 +33,7 @@ def handlers(noun: str, keeper: Keeper, links: Links) -> dict[str, Handler]:
         return structs.replace(storage, **more)
 
     def list_them(call: Call) -> Answer:
+        """The caller's storages, by the time of their creation."""
         query = ListQuery(
             offset=call.whole("offset", 0) or 0,
             limit=call.whole("limit", rules.MAX_LIST, high=rules.MAX_LIST) or rules.MAX_LIST,
@@ -55,6 +56,7 @@ def handlers(noun: str, keeper: Keeper, links: Links) -> dict[str, Handler]:
         )
 
     def create(call: Call) -> Answer:
+        """Get the storage with a name, or create one."""
         schema = call.object().get("schema")
         if call.place is not None:  # of a token with a scope: there is one, and it may be read
             return get(call)
@@ -67,9 +69,11 @@ def handlers(noun: str, keeper: Keeper, links: Links) -> dict[str, Handler]:
         return data(found, 201 if new else 200, [("Location", location)] if new else [])
 
     def get(call: Call) -> Answer:
+        """Describe a storage."""
         return data(shown(call, keeper(call).get(call.ref)))
 
     def update(call: Call) -> Answer:
+        """Rename a storage, or set its title or its general access."""
         change = _change(call.object())
         if change.general_access is not UNSET:
             require(call.place, noun, "manage")
@@ -77,6 +81,7 @@ def handlers(noun: str, keeper: Keeper, links: Links) -> dict[str, Handler]:
         return data(shown(call.about(changed.id), changed))
 
     def delete(call: Call) -> Answer:
+        """Delete a storage with all it holds."""
         keeper(call).delete(call.ref)
         return nothing()
 

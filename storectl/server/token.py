@@ -11,7 +11,7 @@ from storectl import __version__
 from storectl.errors import InvalidInput
 from storectl.model import token
 from storectl.model.token import User
-from storectl.server.wire import Answer, Call, data
+from storectl.server.wire import JSON, Answer, Call, data
 
 FEATURES = (
     "ACTORS",
@@ -77,6 +77,7 @@ def user(call: Call) -> Answer:
 
 
 def list_tokens(call: Call) -> Answer:
+    """The caller's tokens, without their secrets."""
     found = call.store.tokens.list()
     return data({"total": len(found), "count": len(found), "items": found})
 
@@ -102,6 +103,7 @@ def current(call: Call) -> Answer:
 
 
 def get(call: Call) -> Answer:
+    """A token, by its ID or name."""
     return data(call.store.tokens.get(call.parts["id"]))
 
 
@@ -112,10 +114,12 @@ def rotate(call: Call) -> Answer:
 
 
 def revoke(call: Call) -> Answer:
+    """End a token, at once."""
     return data(call.store.tokens.revoke(call.parts["id"]))
 
 
 def capabilities(_: Call) -> Answer:
+    """What this server has beyond the API."""
     return data({"server": "storectl", "version": __version__, "extensions": EXTENSIONS})
 
 
@@ -123,7 +127,14 @@ def health(call: Call) -> Answer:
     """200 while the store answers; needs no token."""
     call.store.ping()  # type: ignore[attr-defined]
     body = msgspec.json.encode({"status": "ok", "version": __version__})
-    return Answer(200, [("Content-Type", "application/json; charset=utf-8")], body)
+    return Answer(200, [("Content-Type", JSON)], body)
+
+
+def openapi(call: Call) -> Answer:
+    """This page: every operation of the server, as OpenAPI 3.1."""
+    from storectl.server.openapi import page  # 20 ms, for this call alone
+
+    return Answer(200, [("Content-Type", JSON)], page(call.settings.public_url or "/"))
 
 
 def _public(user: User) -> dict[str, Any]:
@@ -170,4 +181,5 @@ HANDLERS = {
     token.REVOKE: revoke,
     token.CAPABILITIES: capabilities,
     token.HEALTH: health,
+    token.OPENAPI: openapi,
 }

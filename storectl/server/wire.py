@@ -17,7 +17,7 @@ from storectl.formats.encoding import decoded
 from storectl.model import rules
 from storectl.model.access import enough
 from storectl.model.items import check_utf8, not_json, too_large
-from storectl.model.rules import MAX_PAYLOAD_BYTES
+from storectl.model.rules import MAX_PAYLOAD_BYTES, check_idempotency_key
 from storectl.model.store import Place, Store
 from storectl.model.token import Caller
 from storectl.server.settings import Settings
@@ -27,6 +27,7 @@ GATHER_BYTES = 1024 * 1024
 READ_BYTES = 256 * 1024
 DRAIN_BYTES = 64 * 1024 * 1024
 DRAINING_THREADS = 8
+MOST_FIELDS = 200
 _FLAGS = {"1": True, "true": True, "0": False, "false": False, "": True}
 _draining = BoundedSemaphore(DRAINING_THREADS)
 _encode = msgspec.json.Encoder().encode
@@ -128,6 +129,10 @@ class Call(NamedTuple):
         self._check_whole(size)
 
     @property
+    def idempotency_key(self) -> str | None:
+        return check_idempotency_key(self.environ.get("HTTP_IDEMPOTENCY_KEY"))
+
+    @property
     def declared(self) -> int | None:
         """Bytes of the body, None where it comes in chunks."""
         length = self.environ.get("CONTENT_LENGTH")
@@ -184,10 +189,14 @@ def queried(environ: Mapping[str, Any]) -> dict[str, str]:
     text = environ.get("QUERY_STRING")
     if not text:
         return {}
+    if text.count("&") >= MOST_FIELDS:
+        raise InvalidInput(
+            f"The query string has over {MOST_FIELDS} fields", type="invalid-parameter"
+        )
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=200)
-    except (UnicodeDecodeError, ValueError):
-        raise InvalidInput("The query string cannot be decoded", type="invalid-parameter") from None
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise InvalidInput("The query string is not UTF-8", type="invalid-parameter") from None
     found: dict[str, str] = {}
     for name, value in pairs:
         found.setdefault(name, value)
