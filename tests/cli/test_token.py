@@ -203,7 +203,7 @@ def test_check_says_whose_token_it_is_and_where_it_came_from(
     [
         ("", "no token for"),
         ("storectl_" + "0" * 36, "from STORECTL_TOKEN, mistyped or cut"),
-        (rules.new_token(), "from STORECTL_TOKEN\n"),
+        pytest.param(rules.new_token(), "from STORECTL_TOKEN\n", id="of nobody"),
     ],
 )
 def test_check_exits_4_without_a_token_that_is_taken(
