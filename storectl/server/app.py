@@ -26,7 +26,16 @@ from storectl.server import access, dataset, kvs, queue, token
 from storectl.server.guard import admit, caller, locate, method_of
 from storectl.server.limits import Limits, OwnRates
 from storectl.server.settings import Settings
-from storectl.server.wire import Answer, Call, Handler, failed, path_text, queried, refused
+from storectl.server.wire import (
+    Answer,
+    Call,
+    Handler,
+    check_host,
+    failed,
+    path_text,
+    queried,
+    refused,
+)
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 CANNOT = "This server cannot read or write its store now; its log says why"
@@ -136,6 +145,7 @@ def app(store: Served, settings: Settings) -> Wsgi:
     always = {fast: [*_CORS, ("X-RateLimit-Limit", limits.header(fast))] for fast in (False, True)}
 
     def routed(environ: dict[str, Any]) -> tuple[Endpoint, Handler, dict[str, str], dict[str, str]]:
+        check_host(environ)
         methods, parts = routes.find(path_text(environ))
         query = queried(environ)
         method = method_of(environ, query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
@@ -29,6 +30,7 @@ DRAIN_BYTES = 64 * 1024 * 1024
 DRAINING_THREADS = 8
 MOST_FIELDS = 200
 _FLAGS = {"1": True, "true": True, "0": False, "false": False, "": True}
+_HOST = re.compile(r"(?:[a-zA-Z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{1,5})?")
 _draining = BoundedSemaphore(DRAINING_THREADS)
 _encode = msgspec.json.Encoder().encode
 
@@ -182,6 +184,15 @@ class Call(NamedTuple):
 def bad_parameter(name: str, wanted: str, value: str) -> InvalidInput:
     """The failure of a query value."""
     return InvalidInput(f"{name} must be {wanted}, not '{value[:80]}'", type="invalid-parameter")
+
+
+def check_host(environ: Mapping[str, Any]) -> None:
+    """Refuse a Host that is no address: links in answers begin with it."""
+    host = environ.get("HTTP_HOST")
+    if host and not _HOST.fullmatch(host):
+        raise InvalidInput(
+            f"Host {host[:80]!r} is not of the form name:port", type="invalid-header"
+        )
 
 
 def queried(environ: Mapping[str, Any]) -> dict[str, str]:

@@ -426,3 +426,44 @@ def test_what_is_wrong_with_the_machine_is_for_its_owner_alone(
     assert error(answer) == (503, "service-unavailable")
     assert "blobs" not in answer.text
     assert str(served.folder / "blobs") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["a b", "a.example/x", "a@b", "[::1", "a:b", "a,b", "x" * 300])
+def test_a_host_that_is_no_address_stands_in_no_link(api: httpx.Client, host: str) -> None:
+    answer = api.post("/v2/datasets?name=x", headers={"Host": host})
+
+    assert error(answer) == (400, "invalid-header")
+    assert api.get("/v2/datasets").json()["data"]["total"] == 0
+
+
+@pytest.mark.parametrize("host", ["a.example", "localhost:8010", "[::1]:80", "my_service:80"])
+def test_links_begin_with_the_host_that_was_asked(api: httpx.Client, host: str) -> None:
+    answer = api.post("/v2/datasets", headers={"Host": host})
+
+    assert answer.headers["location"].startswith(f"http://{host}/v2/datasets/")
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 257, "x" * 20_000])
+@pytest.mark.parametrize("path", ["datasets/~d/items", "request-queues/~q/requests"])
+def test_an_idempotency_key_is_bounded(api: httpx.Client, path: str, key: str) -> None:
+    api.post("/v2/datasets?name=d")
+    api.post("/v2/request-queues?name=q")
+    body = {"url": "https://example.com", "uniqueKey": "1"}
+    headers = {"Idempotency-Key": key}
+
+    answer = api.post(f"/v2/{path}", json=body, headers=headers)
+
+    assert error(answer) == (400, "invalid-header")
+    assert "1 to 256 printable" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [("&".join(["a=1"] * 201), "has over 200 fields"), ("a=%FF", "is not UTF-8")],
+)
+def test_a_query_that_is_refused_says_why(api: httpx.Client, query: str, words: str) -> None:
+    answer = api.get(f"/v2/datasets?{query}")
+
+    assert error(answer) == (400, "invalid-parameter")
+    assert words in answer.json()["error"]["message"]
+    assert api.get("/v2/datasets?" + "&".join(["a=1"] * 200)).status_code == 200
