@@ -16,7 +16,7 @@ MAY = {  # floor -> the floors below it that it may import
     "model": {"errors"},
     "config": {"errors"},
     "formats": GROUND,
-    "engine": GROUND,
+    "engine": GROUND | {"formats"},  # a schema is checked on what is packed, too
     "client": GROUND,
     "server": GROUND | {"formats"},
     "transfer": GROUND | {"formats"},
@@ -27,7 +27,6 @@ OWNS = {
     "httpx": {"client"},
     "apsw": {"engine"},
     "sqlite3": {"transfer"},
-    "pyarrow": {"formats"},
     "granian": {"server"},
     "typer": {"cli"},
     "rich": {"cli"},

@@ -17,8 +17,9 @@ import msgspec
 from storectl.engine.blobs import Blobs, new_blob
 from storectl.engine.db import Db, Tx, statements
 from storectl.engine.retention import TOUCH_MS
+from storectl.engine.schema import Rule
 from storectl.engine.storage import Keeper, Reads, StorageRow, check_window, common
-from storectl.errors import InvalidInput, Local, NotFound, Unavailable
+from storectl.errors import InvalidInput, Local, NotFound, StorectlError, Unavailable
 from storectl.model import rules
 from storectl.model.kvs import (
     Key,
@@ -128,7 +129,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
         upload = Upload(record)
         body, blob = upload.whole(INLINE_BYTES), None
         if body is None:
-            blob = self._receive(id, upload, content_type)
+            blob = self._receive(id, upload, content_type, encoding)
         meta = {
             "key": key,
             "content_type": content_type,
@@ -141,7 +142,10 @@ class KeyValueStores(Keeper[KeyValueStore]):
             now = self.clock()
             if blob is not None and tx.one(self.sql["strike"], blob=blob, now=now) is None:
                 raise Unavailable(f"Upload of record '{key}' took over {UPLOAD_SECS // 3600} h")
-            no, old_size, old_blob = self._place(tx, id, key, content_type)
+            no, old_size, old_blob, wanted = self._place(tx, id, key, content_type)
+            if body is not None:
+                for rule in wanted:
+                    rule.check(key, (body,), encoding)
             tx.all(self.sql["put"], no=no, now=now, blob=blob, body=body, **meta)
             tx.all(self.sql["count_put"], no=no, grown=upload.size - old_size, now=now)
             self._list(tx, old_blob, GRACE_SECS)
@@ -186,27 +190,35 @@ class KeyValueStores(Keeper[KeyValueStore]):
             tx.many(self.sql["list"], blobs)
         return len(gone)
 
-    def _place(self, tx: Tx, id: str, key: str, content_type: str) -> tuple[int, int, str | None]:
-        """The number of a storage, and size and blob of what is under the key by now."""
+    def _place(
+        self, tx: Tx, id: str, key: str, content_type: str
+    ) -> tuple[int, int, str | None, list[Rule]]:
+        """The number of a storage, size and blob of what is under the key, and rules for more."""
         row = tx.one(self.sql["place"], id=id, key=key)
         if row is None:
             raise NotFound.of("kvs", id)
         no, schema, size, blob, name, accessed_at = row
         if self.retention.is_over(name, accessed_at):
             raise NotFound.of("kvs", id)
-        _check_collections(schema, key, content_type)
-        return no, size or 0, blob
+        return no, size or 0, blob, _rules(schema, key, content_type)
 
-    def _receive(self, id: str, upload: Upload, content_type: str) -> str:
+    def _receive(self, id: str, upload: Upload, content_type: str, encoding: str | None) -> str:
         """Take a body into a blob that is listed until a row names it."""
         blob = new_blob()
 
-        def announce(tx: Tx) -> None:
-            self._place(tx, id, upload.key, content_type)
+        def announce(tx: Tx) -> list[Rule]:
+            found = self._place(tx, id, upload.key, content_type)[-1]
             self._list(tx, blob, UPLOAD_SECS)
+            return found
 
-        self.db.write(announce)
+        found = self.db.write(announce)
         self.blobs.put(blob, upload)
+        try:
+            for rule in found:
+                rule.check(upload.key, self.blobs.open(blob), encoding)
+        except StorectlError:
+            self.blobs.delete(blob)
+            raise
         return blob
 
     def _list(self, tx: Tx, blob: str | None, secs: int) -> None:
@@ -291,6 +303,8 @@ def check_schema(schema: object) -> None:
         types = collection.get("contentTypes", [])
         if not (isinstance(types, list) and all(isinstance(each, str) for each in types)):
             raise _bad_schema(f"contentTypes of collection '{name}' must be an array of texts")
+        for rule in _rule(name, collection):
+            rule.check_schema()
 
 
 def _bad_schema(what: str) -> InvalidInput:
@@ -304,11 +318,12 @@ def _collections(schema: str | None) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _check_collections(schema: str | None, key: str, content_type: str) -> None:
-    """Refuse a content type that the store's schema does not have for this key."""
+def _rules(schema: str | None, key: str, content_type: str) -> list[Rule]:
+    """What a record with this key must fit. A type that its collection has not is refused."""
     if schema is None:
-        return
+        return []
     kind = content_type.partition(";")[0].strip().lower()
+    found: list[Rule] = []
     for name, collection in _collections(schema).items():
         prefix = collection.get("keyPrefix")
         mine = key.startswith(prefix) if prefix is not None else key == collection["key"]
@@ -318,6 +333,14 @@ def _check_collections(schema: str | None, key: str, content_type: str) -> None:
                 f"Collection '{name}' takes {', '.join(allowed)}, not {kind}",
                 type="schema-validation-error",
             )
+        if mine and kind == "application/json":
+            found += _rule(name, collection)
+    return found
+
+
+def _rule(name: str, collection: dict[str, Any]) -> list[Rule]:
+    wanted = collection.get("jsonSchema")
+    return [] if wanted is None else [Rule(name, msgspec.json.encode(wanted))]
 
 
 def _key_range(query: KeysQuery, row: StorageRow) -> tuple[str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Iterator
 
+import brotli
 import pytest
 
 from storectl.errors import InvalidInput, NotFound, TooLarge, UnsupportedEncoding
@@ -477,13 +479,86 @@ def test_a_content_type_that_the_schema_does_not_have_is_refused(store: Store, s
 @pytest.mark.parametrize(
     "collections",
     [[], {"a": 1}, {"a": {}}, {"a": {"key": "x", "keyPrefix": "y"}}, {"a": {"key": 1}},
-     {"a": {"key": "x", "contentTypes": "image/png"}}],
+     {"a": {"key": "x", "contentTypes": "image/png"}}, {"a": {"key": "x", "jsonSchema": 5}},
+     {"a": {"key": "x", "jsonSchema": {"type": "thing"}}},
+     {"a": {"key": "x", "jsonSchema": {"$ref": "https://schemas.example/s"}}}],
 )  # fmt: skip
 def test_a_schema_that_selects_nothing_is_refused(store: Store, collections: object) -> None:
     with pytest.raises(InvalidInput) as failure:
         store.kvs.create("box", schema={"collections": collections})
 
     assert failure.value.type == "store-schema-invalid"
+
+
+PRICES = {
+    "collections": {
+        "prices": {
+            "title": "P",
+            "keyPrefix": "price-",
+            "jsonSchema": {"type": "object", "required": ["price"]},
+        }
+    }
+}
+PACKERS = {None: bytes, "gzip": gzip.compress, "br": brotli.compress}
+PADDING = " " * 300_000
+PADDING_OF_CHANCE = hashlib.shake_256(b"").hexdigest(150_000)
+
+
+@pytest.mark.parametrize("encoding", PACKERS)
+@pytest.mark.parametrize("more", ["", PADDING, PADDING_OF_CHANCE], ids=["small", "packs", "large"])
+def test_json_that_does_not_fit_its_collection_is_refused(
+    store: Store, encoding: str | None, more: str
+) -> None:
+    store.kvs.create("box", schema=PRICES)
+    good, bad = (
+        PACKERS[encoding](json.dumps({name: 1, "more": more}).encode()) for name in ("price", "x")
+    )
+
+    put(store.kvs, "price-1", good, "application/json; charset=utf-8", encoding=encoding)
+    with pytest.raises(InvalidInput) as failure:
+        put(store.kvs, "price-1", bad, "application/json", encoding=encoding)
+    put(store.kvs, "price-2", bad, "text/plain", encoding=encoding)
+    put(store.kvs, "other", bad, "application/json", encoding=encoding)
+
+    assert failure.value.type == "schema-validation-error"
+    assert "price-1" in failure.value.message
+    assert "prices" in failure.value.message
+    assert [one["keyword"] for one in failure.value.data["validationErrors"]] == ["required"]
+    assert keys(store.kvs) == ["other", "price-1", "price-2"]
+    assert value(store.kvs, "price-1") == good
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [(b"{", None), (b"\xff", None), (b"", None), (b"{}", "gzip"), (b"[" * 100_000, None)],
+)  # fmt: skip
+def test_what_is_no_json_does_not_fit_a_schema(
+    store: Store, body: bytes, encoding: str | None
+) -> None:
+    store.kvs.create("box", schema=PRICES)
+
+    with pytest.raises(InvalidInput):
+        put(store.kvs, "price-1", body, "application/json", encoding=encoding)
+
+    assert keys(store.kvs) == []
+
+
+def test_json_too_deep_for_a_schema_is_refused(store: Store) -> None:
+    store.kvs.create("box", schema=PRICES)
+    body = b'{"x":' * 400 + b"1" + b"}" * 400
+
+    with pytest.raises(InvalidInput) as failure:
+        put(store.kvs, "price-1", body, "application/json")
+
+    assert "nested too deeply" in failure.value.message
+
+
+def test_json_too_large_to_check_is_refused(store: Store) -> None:
+    store.kvs.create("box", schema=PRICES)
+    body = gzip.compress(b'{"price": 1}' + b" " * rules.MAX_PAYLOAD_BYTES)
+
+    with pytest.raises(TooLarge):
+        put(store.kvs, "price-1", body, "application/json", encoding="gzip")
 
 
 def test_what_is_done_is_counted(kvs: KeyValueStores) -> None:
