@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml
 
-.PHONY: help demo test check setup serve docs crash bench clean
+.PHONY: help demo test check setup serve docs crash fuzz bench clean
 
 help: ## These words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ docs: $(VENV)/ready ## Generate the command reference and the completion scripts
 
 crash: $(VENV)/ready ## Transfers killed and broken at many more points than `make test` has
 	@CRASH_POINTS=50 FAULT_SEEDS=20 $(BIN)/python -m pytest tests/transfer/test_crash.py tests/transfer/test_kvs_kill.py tests/cli/test_faults.py
+
+fuzz: $(VENV)/ready ## Calls of every kind to every endpoint, by chance; FUZZ_EXAMPLES=1000 each
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-1000} $(BIN)/python -m pytest tests/server/test_openapi.py --numprocesses auto
 
 bench: .bench/ready ## The table of measurements; ARGS=--quick for a smaller one
 	@.bench/venv/bin/python benchmarks/run.py $(ARGS)
