@@ -155,7 +155,7 @@ class Bench:
 
         places: list[Path] = []
         package, module = ("crawlee", "crawlee") if layout == "files" else (
-            "crawlee[sql-sqlite]", "aiosqlite")  # fmt: skip
+            "crawlee[sql-sqlite]", "sqlalchemy")  # fmt: skip
         return self.script(f"crawlee {layout}", package, module, words, self.env, count, remove)
 
     def curl(self, words: Callable[[], list[str]], count: int, check: Callable[[], None]) -> Side:

@@ -23,7 +23,6 @@ from typing import Any
 
 from crawlee import Request
 from crawlee.configuration import Configuration
-from crawlee.storage_clients import FileSystemStorageClient, SqlStorageClient
 
 AT_ONCE = 1000
 
@@ -90,7 +89,15 @@ async def main(layout: str, job: str, folder: str, source: str, count: str) -> N
     warnings.simplefilter("ignore")  # that SQL is experimental
     Path(folder).mkdir(exist_ok=True)
     where = Configuration(storage_dir=folder, purge_on_start=False)
-    client: Any = FileSystemStorageClient() if layout == "files" else SqlStorageClient()
+    client: Any
+    if layout == "files":
+        from crawlee.storage_clients import FileSystemStorageClient
+
+        client = FileSystemStorageClient()
+    else:
+        from crawlee.storage_clients import SqlStorageClient  # an extra of Crawlee's
+
+        client = SqlStorageClient()
     print(await JOBS[job](client, where, Path(source), int(count)))
     if layout == "sql":
         await client.close()

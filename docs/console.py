@@ -125,6 +125,7 @@ def plain(output: str) -> str:
     """An output without what differs from run to run: IDs, times, figures of speed."""
     output = re.sub(r"\b[0-9A-Za-z]{17}\b", "ID", output)
     output = re.sub(r"storectl_\w+", "TOKEN", output)
+    output = re.sub(r"(Ends with: +)\w{4}\b", r"\1LAST", output)
     output = re.sub(r"signature=\w+", "signature=SIGNATURE", output)
     output = re.sub(r"127\.0\.0\.1:\d+", "HOST", output)
     output = re.sub(r"\bin [\d.,]+ m?s \([\d,]+ (\w+)/s\)", r"in TIME (SPEED \1/s)", output)
