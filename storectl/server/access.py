@@ -27,11 +27,15 @@ class WantedLink(Struct, forbid_unknown_fields=True):
 
 
 def _handlers(noun: str) -> dict[str, Handler]:
-    """GET, GRANT, REVOKE, LINK, ROTATE of a noun."""
+    """GET, HELD, GRANT, REVOKE, LINK, ROTATE of a noun."""
 
     def get(call: Call) -> Answer:
         """Who may do what with a storage."""
         return data(_effective(call.store.access.get(noun, call.ref), call.settings))
+
+    def held(call: Call) -> Answer:
+        """What one user may do with a storage, by a right of their own."""
+        return data(call.store.access.held(noun, call.ref, call.parts["user"]))
 
     def grant(call: Call) -> Answer:
         """Give a user a right, in the place of the one they had."""
@@ -46,7 +50,10 @@ def _handlers(noun: str) -> dict[str, Handler]:
         return data(call.store.access.revoke(noun, call.ref, call.parts["user"]))
 
     def link(call: Call) -> Answer:
-        """Sign a link to contents or, with a key, to a record."""
+        """Sign a link to contents or, with a key, to a record.
+
+        No part of a queue opens so: there it is always refused.
+        """
         wanted = call.json(WantedLink, empty=WantedLink())
         made = call.store.access.link(noun, call.ref, key=wanted.key, secs=wanted.secs)
         return data(made, 201)
@@ -56,7 +63,14 @@ def _handlers(noun: str) -> dict[str, Handler]:
         call.store.access.rotate(noun, call.ref)
         return nothing()
 
-    return {"GET": get, "GRANT": grant, "REVOKE": revoke, "LINK": link, "ROTATE": rotate}
+    return {
+        "GET": get,
+        "HELD": held,
+        "GRANT": grant,
+        "REVOKE": revoke,
+        "LINK": link,
+        "ROTATE": rotate,
+    }
 
 
 def report(call: Call) -> Answer:
@@ -77,6 +91,7 @@ HANDLERS: dict[Endpoint, Handler] = {access.REPORT: report}
 for _noun in NOUNS:
     _found = _handlers(_noun)
     HANDLERS[access.GET[_noun]] = _found["GET"]
+    HANDLERS[access.HELD[_noun]] = _found["HELD"]
     HANDLERS[access.GRANT[_noun]] = _found["GRANT"]
     HANDLERS[access.REVOKE[_noun]] = _found["REVOKE"]
     HANDLERS[access.LINK[_noun]] = _found["LINK"]

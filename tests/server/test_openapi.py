@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +28,7 @@ from schemathesis.schemas import APIOperation
 
 from storectl import engine
 from storectl.errors import StorectlError
+from storectl.model import rules
 from storectl.model.endpoint import Endpoint
 from storectl.model.items import Items
 from storectl.model.kvs import Record
@@ -69,6 +72,15 @@ def test_the_page_names_the_address_that_clients_know(connect: Connect) -> None:
     answer = connect(None, public_url="https://data.example.com/api").get("/v2/openapi.json")
 
     assert answer.json()["servers"] == [{"url": "https://data.example.com/api"}]
+
+
+def test_no_server_loads_the_page_before_it_is_asked_for() -> None:
+    told = (
+        "import sys, storectl.server.app; print([name for name in sys.modules if 'open' in name])"
+    )
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+
+    assert "storectl.server.openapi" not in found.stdout
 
 
 def test_the_page_is_valid() -> None:
@@ -135,6 +147,17 @@ class World:
         mine.queues.add(self.ids["queue"], urls)
         held = mine.queues.lock_head(self.ids["queue"], lock_secs=60, limit=1, client_key="c")
         self.request_id = held.items[0]["id"]
+        self.store.tokens.create("other", username="bob")
+        for noun, id in self.ids.items():
+            mine.access.grant(noun, id, "bob", "read")
+            mine.access.link(noun, id, secs=None) if noun != "queue" else None
+
+    def parts(self, path: str) -> dict[str, str]:
+        """What fills the placeholders of a path so that there is something."""
+        noun = KINDS.get(path.split("/")[2], "") if path.count("/") > 1 else ""
+        found = {"ref": self.ids.get(noun, ""), "key": "k", "user": "bob"}
+        found["id"] = self.request_id if noun else "alice" if "/users/" in path else "fuzz"
+        return {name: part for name, part in found.items() if f"{{{name}}}" in path}
 
     def call(
         self, endpoint: Endpoint, environ: Any, query: dict[str, Any], parts: dict[str, str]
@@ -165,7 +188,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_the_page_has_the_parameters_that_are_read(world: World, endpoint: Endpoint) -> None:
     """Handlers are called with queries that note what is asked of them."""
     query = Read(lockSecs="1")
-    parts = {"key": "k", "id": world.request_id, "user": "alice"}
+    parts = world.parts(endpoint.path)
 
     for body in (b"{}", b"[{}]"):
         environ = {"REQUEST_METHOD": endpoint.method, "wsgi.url_scheme": "http"}
@@ -192,6 +215,36 @@ class Read(dict[str, Any]):
     def __contains__(self, name: object) -> bool:
         self.names.add(str(name))
         return super().__contains__(name)
+
+
+REQUEST = {"url": "https://example.com/0", "uniqueKey": "0"}
+GOOD: dict[str, Any] = {  # where a call needs a body, or another than {}
+    "POST /v2/datasets/{ref}/items": [{"n": 2}, '{"n": 3}'],
+    "POST /v2/request-queues/{ref}/requests": {**REQUEST, "uniqueKey": "new"},
+    "PUT /v2/request-queues/{ref}/requests/{id}": {**REQUEST, "handledAt": rules.iso(0)},
+    "POST /v2/request-queues/{ref}/requests/batch": [REQUEST, {**REQUEST, "uniqueKey": "new"}],
+    "DELETE /v2/request-queues/{ref}/requests/batch": [{"uniqueKey": "0"}, {"id": "unknown"}],
+    "PUT /v2/users/me": {"defaultAccess": "RESTRICTED"},
+    "POST /v2/tokens": {"name": "new", "scope": ["dataset:read"], "secs": 60},
+    **{f"PUT /v2/{kind}/{{ref}}": {"name": "other", "title": "T"} for kind in KINDS},
+    **{f"PUT /v2/{kind}/{{ref}}/access/{{user}}": {"right": "write"} for kind in KINDS},
+}
+
+NEVER = {("POST", "/v2/request-queues/{ref}/links")}  # no part of a queue opens by a link
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - NEVER), ids=" ".join)
+def test_a_good_call_succeeds_as_the_page_says(world: World, name: tuple[str, str]) -> None:
+    method, path = name
+    operation = schemathesis.openapi.from_wsgi("/v2/openapi.json", world.app)[path][method]
+    query = {"lockSecs": "60", "clientKey": "c"} if "lock" in path else {}
+    body = {"body": GOOD.get(" ".join(name), {})} if "requestBody" in OPERATIONS[name] else {}
+    case = operation.Case(path_parameters=world.parts(path), query=query, **body)
+
+    answer = case.call(headers={"Authorization": f"Bearer {world.token}"})
+
+    assert answer.status_code == int(next(iter(OPERATIONS[name]["responses"])))
+    case.validate_response(answer, checks=CHECKS)
 
 
 @pytest.mark.parametrize("name", OPERATIONS, ids=" ".join)
@@ -221,11 +274,9 @@ def test_every_answer_is_on_the_page(world: World, name: tuple[str, str]) -> Non
 def calls_of(draw: some.DrawFn, operation: APIOperation, world: World) -> Case:
     """A call that fits the page or, one in three, does not; of alice's storages mostly."""
     case = draw(operation.as_strategy(draw(some.sampled_from(MODES))))
-    known = {"ref": world.ids.get(noun_of(operation.path), ""), "key": "k", "user": "alice"}
-    known["id"] = world.request_id if "requests" in operation.path else "fuzz"
-    for name in case.path_parameters:
+    for name, known in world.parts(operation.path).items():
         if draw(some.integers(0, 9)):
-            case.path_parameters[name] = known[name]
+            case.path_parameters[name] = known
     case.headers.update(draw(HOSTILE))
     if token := draw(some.sampled_from([world.token] * 6 + ["", "x"])):
         case.headers["Authorization"] = f"Bearer {token}"
@@ -248,7 +299,3 @@ HOSTILE = some.dictionaries(
     some.sampled_from(WORDS) | some.text(LATIN, max_size=40).map(str.strip),
     max_size=3,
 )
-
-
-def noun_of(path: str) -> str:
-    return KINDS.get(path.split("/")[2], "") if path.count("/") > 1 else ""
