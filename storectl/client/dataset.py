@@ -48,7 +48,7 @@ class Datasets(Keeper[Dataset]):
             limit=query.limit,
             desc=query.desc,
             scanned=scanned,
-            lines=whole_lines(reading(answer, self.http.host)),
+            lines=ended_lines(reading(answer, self.http.host)),
         )
 
     def push(self, ref: str, items: Items, *, idempotency_key: str | None = None) -> None:
@@ -82,31 +82,31 @@ class Datasets(Keeper[Dataset]):
         )
 
 
-def whole_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Cut a stream into blocks of whole lines; a last line gets its newline.
+def ended_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks of a stream as they come; a last line without its newline gets one.
 
-    Raises Internal for a line that is longer than any item.
+    Raises Internal if that is no whole item, or for a line that is longer than any item.
     """
-    held: list[bytes] = []
+    line: list[bytes] = []
     size = 0
     for block in blocks:
         cut = block.rfind(b"\n") + 1
         if cut:
-            yield b"".join((*held, block[:cut])) if held else block[:cut]
-            held, size = [], 0
+            line, size = [], 0
         if cut < len(block):
-            held.append(block[cut:])
+            line.append(block)
             size += len(block) - cut
         if size > MOST_LINE_BYTES:
             raise Internal(f"The answer has an item over {MOST_LINE_BYTES:,} bytes")
-    rest = b"".join(held)
+        yield block
+    rest = b"".join(line).rpartition(b"\n")[2]
     if rest.strip():
-        yield _checked(rest)
+        _check(rest)
+        yield b"\n"
 
 
-def _checked(line: bytes) -> bytes:
+def _check(line: bytes) -> None:
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError):
         raise Internal("The answer ends inside of an item") from None
-    return line + b"\n"

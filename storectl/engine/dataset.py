@@ -50,16 +50,14 @@ class Datasets(Keeper[Dataset]):
         stop = total if limit is None else min(start + limit, total)
         self.touch(row)
         self.reads.add(row.no, reads=stop - start)
-        if query.desc:
-            lines = self._backward(row.no, total - start, total - stop)
-        else:
-            lines = self._forward(row.no, start, stop)
-        length = None
+        low, high = (total - stop, total - start) if query.desc else (start, stop)
+        read = self._backward if query.desc else self._forward
+        lines, length = read(row.no, low, high), None
         if query.shapes:
             shape = shaper(query, msgspec.json.decode(row.schema) if row.schema else None)
             lines = _shaped(lines, shape)
-        elif not query.desc:
-            length = self._length(row.no, start, stop)
+        else:
+            length = self._length(row.no, low, high)
         return ItemsPage(
             total=total,
             offset=offset,
@@ -176,7 +174,7 @@ class Datasets(Keeper[Dataset]):
                     return
             limit = PAGE_CHUNKS
 
-    def _backward(self, no: int, stop: int, start: int) -> Iterator[bytes]:
+    def _backward(self, no: int, start: int, stop: int) -> Iterator[bytes]:
         """Items [start, stop) with the last one first."""
         at, limit = stop, 1
         while at > start:
@@ -192,14 +190,18 @@ class Datasets(Keeper[Dataset]):
                     return
             limit = PAGE_CHUNKS
 
-    def _length(self, no: int, start: int, stop: int) -> int | None:
-        """Bytes of items [start, stop), if the window begins and ends with a chunk."""
+    def _length(self, no: int, start: int, stop: int) -> int:
+        """Bytes of items [start, stop). No body is read for it."""
         if start >= stop:
             return 0
-        rows = self.db.all(self.sql["raw_bytes"], no=no, at=start, last=stop - 1)
-        if not rows or rows[0][0] != start or rows[-1][0] + rows[-1][1] != stop:
-            return None
-        return sum(int(row[2]) for row in rows)
+        rows = self.db.all(self.sql["raw_bytes"], no=no, at=start, stop=stop)
+        if not rows:
+            raise _gone()
+        first, size, ends = rows[0]
+        before = read_ends(ends, size)[start - first - 1] if start > first else 0
+        first, size, ends = rows[-1]
+        after = size - read_ends(ends, size)[stop - first - 1] if ends is not None else 0
+        return sum(int(row[1]) for row in rows) - before - after
 
 
 _of_thread = local()

@@ -67,7 +67,7 @@ class ItemsQuery(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class ItemsPage(Struct, kw_only=True):
-    """One window of items, as blocks of JSON lines that can be read once.
+    """One window of items, as JSON lines in blocks, cut anywhere, that can be read once.
 
     total: items in the dataset. scanned: stored items in the window, which the
     next window starts after; `lines` may hold more or fewer of them. bytes: the

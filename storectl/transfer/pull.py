@@ -24,6 +24,7 @@ from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.transfer.dataset import whole_file
 from storectl.transfer.events import Advanced, Event, Finished, Saved, Started
 from storectl.transfer.journal import Journal
+from storectl.transfer.lanes import quick_turns
 from storectl.transfer.target import Target
 from storectl.transfer.windows import Rows, rows_of_window, whole_lines
 
@@ -118,11 +119,12 @@ class _Part:
 
     def fill(self, rows: Rows) -> Iterator[Event]:
         """Write what is missing. Whatever ends it, what has come is kept."""
-        with self._opened() as file:
+        plain = not rows.query.shapes  # then as many items come as rows are scanned
+        with self._opened() as file, quick_turns():
             now = self.state
             try:
                 for scanned, blocks in rows.windows(now.rows, now.window):
-                    items, size = self._copy(blocks, file)
+                    items, size = self._copy(blocks, file, scanned if plain else None)
                     now = replace(
                         now,
                         rows=now.rows + scanned,
@@ -148,15 +150,17 @@ class _Part:
         file.seek(self.state.bytes)
         return file
 
-    def _copy(self, blocks: Iterable[bytes], file: BinaryIO) -> tuple[int, int]:
+    def _copy(self, blocks: Iterable[bytes], file: BinaryIO, known: int | None) -> tuple[int, int]:
+        """Append the blocks; their items, counted if they are not known, and bytes."""
         items = size = 0
         for block in blocks:
             file.write(block)
             if self.digest is not None:
                 self.digest.update(block)
-            items += block.count(b"\n")
+            if known is None:
+                items += block.count(b"\n")
             size += len(block)
-        return items, size
+        return items if known is None else known, size
 
     def _keep(self, file: BinaryIO, now: State) -> None:
         """Bytes first, then what speaks of them."""

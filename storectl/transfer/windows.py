@@ -30,7 +30,7 @@ HELD_BYTES = 5 * 1024 * 1024
 FIRST_WAIT_SECS, LONGEST_WAIT_SECS = 0.5, 30.0
 
 Window = tuple[int, Iterable[bytes]]
-"""How many rows were scanned, and blocks of JSON lines, not cut at ends of lines."""
+"""How many rows were scanned, and JSON lines in blocks, cut anywhere."""
 
 
 def rows_of_window(dataset: Dataset) -> int:
@@ -198,8 +198,7 @@ def held(blocks: Iterable[bytes]) -> Iterable[bytes]:
         if size >= HELD_BYTES:
             break
     else:
-        # In one piece: each call that leaves Python for a moment may wait long to come back.
-        return [b"".join(kept)]
+        return kept
     from tempfile import TemporaryFile  # few windows are that large
 
     spool = TemporaryFile()  # noqa: SIM115 goes with its last reader

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from storectl import errors
-from storectl.client.dataset import whole_lines
+from storectl.client.dataset import ended_lines
 from storectl.client.http import Http
 from storectl.client.store import ClientStore
 from storectl.model.dataset import ItemsQuery
@@ -153,22 +153,31 @@ def test_items_need_their_pagination_headers() -> None:
         store(lambda _: httpx.Response(200, content=b"{}\n")).datasets.items("~a", ItemsQuery())
 
 
-def test_lines_are_whole_wherever_blocks_are_cut() -> None:
+def test_the_last_line_gets_its_end_wherever_blocks_are_cut() -> None:
     text = b'{"a":1}\n{"b":22}\n\n{"c":3}'
 
     for size in range(1, len(text) + 1):
         blocks = [text[at : at + size] for at in range(0, len(text), size)]
-        lines = list(whole_lines(iter(blocks)))
 
-        assert b"".join(lines) == text + b"\n"
-        assert all(line.endswith(b"\n") for line in lines)
+        assert b"".join(ended_lines(iter(blocks))) == text + b"\n"
+        assert b"".join(ended_lines(iter([*blocks, b"\n"]))) == text + b"\n"
+
+
+def test_an_answer_that_ends_inside_of_an_item_is_told_wherever_blocks_are_cut() -> None:
+    text = b'{"a":1}\n{"b":22'
+
+    for size in range(1, len(text) + 1):
+        blocks = [text[at : at + size] for at in range(0, len(text), size)]
+
+        with pytest.raises(errors.Internal, match="inside of an item"):
+            list(ended_lines(iter(blocks)))
 
 
 def test_a_line_without_an_end_is_given_up() -> None:
     blocks = iter(lambda: b"x" * 1024**2, None)
 
     with pytest.raises(errors.Internal, match="an item over"):
-        list(whole_lines(blocks))
+        list(ended_lines(blocks))
 
 
 @pytest.mark.parametrize("server", ["http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9"])

@@ -37,8 +37,9 @@ SELECT first, count, codec, raw_bytes, crc, ends, body FROM chunk
 WHERE storage_no = :no AND first <= :at ORDER BY first DESC LIMIT :limit;
 
 -- raw_bytes --
-SELECT first, count, raw_bytes FROM chunk
-WHERE storage_no = :no AND first <= :last AND first >= (
+-- Of the chunks with positions [:at, :stop). Those that reach over it come with their ends.
+SELECT first, raw_bytes, CASE WHEN first < :at OR first + count > :stop THEN ends END FROM chunk
+WHERE storage_no = :no AND first < :stop AND first >= (
     SELECT first FROM chunk WHERE storage_no = :no AND first <= :at ORDER BY first DESC LIMIT 1
 )
 ORDER BY first;
