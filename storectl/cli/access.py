@@ -17,7 +17,7 @@ from storectl.cli.storage import LEVELS
 from storectl.cli.storage import Access as Level
 from storectl.cli.values import ACCESS_WORDS, Column, plural
 from storectl.errors import Forbidden, InvalidInput, NotFound
-from storectl.model.access import RIGHTS, Access, Grant
+from storectl.model.access import OWNED, RIGHTS, Access, Grant
 from storectl.model.storage import Change, Storage
 from storectl.model.store import Store
 
@@ -214,22 +214,28 @@ def _add_grant(app: App, noun: str) -> None:
 
 
 def _would(ctx: Context, store: Store, access: Access, user: str, right: str) -> None:
-    """Tell what a grant would do. An e-mail is only resolved by the grant itself."""
-    had = _held(access, user)
-    username = had.username if had else user
-    if had is None and "@" not in user:
-        username = store.tokens.user(user).username
-    now = f" in the place of {had.right}" if had else ""
+    """Tell what a grant would do."""
+    had = store.access.held(access.noun, access.id, user)
+    if had.right == OWNED:
+        raise InvalidInput(f"{called(access.noun, access)} is {had.username}'s")
+    now = f" in the place of {had.right}" if had.right else ""
     ctx.obj.output.did(
-        f"{username} would get {right} on {called(access.noun, access)}{now}",
-        username,
-        {"username": username, "right": right, "noun": access.noun, "id": access.id},
+        f"{had.username} would get {right} on {called(access.noun, access)}{now}",
+        had.username,
+        {"username": had.username, "right": right, "noun": access.noun, "id": access.id},
     )
 
 
-def _held(access: Access, user: str) -> Grant | None:
-    """The right that a user has, meant by ID or username."""
-    return next((one for one in access.grants if user in (one.user_id, one.username)), None)
+def _to_end(store: Store, access: Access, user: str, ref: str) -> Grant:
+    """The right that a revocation would end."""
+    whom = store.access.held(access.noun, access.id, user)
+    for one in access.grants:
+        if one.user_id == whom.user_id:
+            return one
+    raise NotFound(
+        f"User '{whom.username}' has no right on {called(access.noun, access)}",
+        hint=f"storectl {access.noun} access ls {ref}",
+    )
 
 
 def _add_revoke(app: App, noun: str) -> None:
@@ -247,13 +253,7 @@ def _add_revoke(app: App, noun: str) -> None:
     def revoke(ctx: Context, ref: Ref, user: User, dry_run: DryRun = False) -> None:
         store, opened = ctx.obj.open(ref, noun)
         if dry_run:
-            access = store.access.get(noun, opened)
-            ended = _held(access, user)
-            if ended is None:
-                raise NotFound(
-                    f"'{user}' has no right on {called(noun, access)}",
-                    hint=f"storectl {noun} access ls {ref}",
-                )
+            ended = _to_end(store, store.access.get(noun, opened), user, ref)
         else:
             ended = store.access.revoke(noun, opened, user)
         verb = "would lose" if dry_run else "has lost"

@@ -11,7 +11,7 @@ from storectl.client.http import Http
 from storectl.client.storage import known_as
 from storectl.errors import Forbidden, Unsupported
 from storectl.model import access, dataset, kvs, queue, rules
-from storectl.model.access import Access, Grant, Link, check_link, check_right
+from storectl.model.access import Access, Grant, Held, Link, check_link, check_right
 
 STORAGE = {"dataset": dataset.GET, "kvs": kvs.GET, "queue": queue.GET}
 
@@ -34,6 +34,11 @@ class AccessRights:
         self._needs("access-rights", "rights")
         with known_as(noun, ref):
             return self.http.data(access.GET[noun], Access, ref=ref)
+
+    def held(self, noun: str, ref: str, user: str) -> Held:
+        self._needs("access-rights", "rights")
+        with known_as(noun, ref):
+            return self.http.data(access.HELD[noun], Held, ref=ref, user=user)
 
     def grant(self, noun: str, ref: str, user: str, right: str) -> Grant:
         check_right(right)

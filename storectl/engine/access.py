@@ -7,10 +7,10 @@ from typing import Any
 
 from storectl.engine.db import Db, Tx, statements
 from storectl.engine.storage import Keeper, StorageRow
-from storectl.engine.token import no_user, to_user
+from storectl.engine.token import to_user
 from storectl.errors import InvalidInput, NotFound
 from storectl.model import rules
-from storectl.model.access import Access, Grant, Link, check_link, check_right
+from storectl.model.access import OWNED, Access, Grant, Held, Link, check_link, check_right
 from storectl.model.token import User
 
 
@@ -39,6 +39,14 @@ class AccessRights:
     def get(self, noun: str, ref: str) -> Access:
         return self._access(noun, self.keeper(noun).find(ref))
 
+    def held(self, noun: str, ref: str, user: str) -> Held:
+        row = self.keeper(noun).find(ref)
+        whom = self._whom(user)
+        grants = self.db.all(self.sql["grants"], no=row.no)
+        right = next((grant[2] for grant in grants if grant[0] == whom.id), None)
+        own = whom.id == row.user_id
+        return Held(user_id=whom.id, username=whom.username, right=OWNED if own else right)
+
     def grant(self, noun: str, ref: str, user: str, right: str) -> Grant:
         check_right(right)
         row = self.keeper(noun).find(ref)
@@ -62,6 +70,7 @@ class AccessRights:
             raise NotFound(
                 f"User '{whom.username}' has no right on {noun} '{row.name or row.id}'",
                 hint=f"storectl {noun} access ls {row.name or row.id}",
+                type="access-right-not-found",
             )
         return Grant(
             user_id=whom.id, username=whom.username, right=gone[0], created_at=rules.iso(gone[1])
@@ -143,4 +152,4 @@ class AccessRights:
             row = self.db.one(self.users[f"user_by_{query}"], **{name: text})
             if row is not None:
                 return to_user(row)
-        raise no_user(text)
+        raise NotFound(f"User '{text[:80]}' was not found", type="user-not-found")

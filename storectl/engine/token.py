@@ -95,8 +95,7 @@ class Tokens:
         scope: list[str] | None = None,
         secs: int | None = None,
     ) -> Token:
-        if not 1 <= len(name) <= 100 or not name.isprintable():
-            raise InvalidInput(f"Token name {name!r} must have 1 to 100 printable characters")
+        rules.check_token_name(name)
         allowed = None if scope is None else list(Scope.parse(scope).allows)
         if secs is not None:
             rules.check_secs("Life of a token", secs, rules.MAX_TOKEN_SECS)

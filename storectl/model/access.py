@@ -100,6 +100,14 @@ class Grant(Struct, rename="camel", kw_only=True):
     created_at: str
 
 
+class Held(Struct, rename="camel", kw_only=True):
+    """The right that one user has on one storage: `own` for its owner, None for none."""
+
+    user_id: str
+    username: str
+    right: str | None
+
+
 class Link(Struct, rename="camel", kw_only=True):
     """A signed link that was made, as far as this store knows: nobody needs to tell it.
 
@@ -156,6 +164,10 @@ class AccessRights(Protocol):
 
     def get(self, noun: str, ref: str) -> Access: ...
 
+    def held(self, noun: str, ref: str, user: str) -> Held:
+        """What one user has by a right of their own. NotFound: no such user."""
+        ...
+
     def grant(self, noun: str, ref: str, user: str, right: str) -> Grant:
         """Give a user a right, in the place of the one they had. NotFound: no such user."""
         ...
@@ -184,6 +196,7 @@ _PATHS = {noun: f"/v2/{segment}/{{ref}}" for segment, noun in KINDS.items()}
 
 # The same for each noun. An extension of storectl's own.
 GET = {n: Endpoint("GET", f"{path}/access", n, "manage") for n, path in _PATHS.items()}
+HELD = {n: Endpoint("GET", f"{path}/access/{{user}}", n, "manage") for n, path in _PATHS.items()}
 GRANT = {n: Endpoint("PUT", f"{path}/access/{{user}}", n, "manage") for n, path in _PATHS.items()}
 REVOKE = {
     n: Endpoint("DELETE", f"{path}/access/{{user}}", n, "manage") for n, path in _PATHS.items()

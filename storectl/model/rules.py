@@ -61,7 +61,7 @@ IDEMPOTENCY_KEY = "[!-~]{1,256}"
 _ID = re.compile(ID)
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 _USERNAME = re.compile(r"[a-zA-Z0-9_.-]{3,30}")
-_EMAIL = re.compile(r"[\x21-\x3f\x41-\x7e]+@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+")
+_EMAIL = re.compile(r"[\x21-\x2e\x30-\x3f\x41-\x7e]+@[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+")
 _KEY = re.compile(KEY)
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
 _WORD = r"[\w!#$%&'*+.^`|~-]+"
@@ -104,8 +104,19 @@ def check_username(name: str) -> str:
     raise InvalidInput(f"Username {name!r} is not 3 to 30 of a-z, 0-9, '_', '.' and '-'")
 
 
+def check_token_name(name: str) -> str:
+    """1 to 100 printable characters that can stand in a path: no slash, and no word of one."""
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise InvalidInput(f"Token name {name[:120]!r} must have 1 to 100 printable characters")
+    if "/" in name or name in (".", "..", "current"):
+        raise InvalidInput(
+            f"Token name {name!r} cannot be asked for: it has a '/', or is '.', '..' or 'current'"
+        )
+    return name
+
+
 def check_email(email: str) -> str:
-    """An e-mail address as clients take it: ASCII, and a domain with a dot."""
+    """An e-mail address as clients take it: ASCII without a slash, and a domain with a dot."""
     if len(email) <= 254 and _EMAIL.fullmatch(email):
         return email
     raise InvalidInput(f"E-mail {email[:80]!r} is not of the form name@example.com")

@@ -229,6 +229,7 @@ def _sharing() -> Operations:
     rights, links = "access-rights", "links"
     for noun in NOUNS:
         found[access.GET[noun]] = Operation(access.Access, extension=rights)
+        found[access.HELD[noun]] = Operation(access.Held, extension=rights)
         found[access.GRANT[noun]] = Operation(access.Grant, body=Wanted, extension=rights)
         found[access.REVOKE[noun]] = Operation(access.Grant, extension=rights)
         found[access.LINK[noun]] = Operation(

@@ -112,6 +112,18 @@ def test_what_cannot_be_is_told(
     assert said in done.err
 
 
+@pytest.mark.parametrize("called", ["upper", "email"])
+def test_a_dry_run_finds_whom_the_change_would_find(here: Here, carol: str, called: str) -> None:
+    here("dataset", "create", "prices")
+    here("dataset", "access", "grant", "prices", carol, "--read")
+    whom = carol.upper() if called == "upper" else f"{carol}@example.com"
+
+    given = here("dataset", "access", "grant", "prices", whom, "--write", "-n", "-q")
+    taken = here("dataset", "access", "revoke", "prices", whom, "-n", "-q")
+
+    assert (given.out, taken.out) == (f"{carol}\n", f"{carol}\n")
+
+
 def test_a_dry_run_changes_nothing(here: Here, carol: str) -> None:
     here("dataset", "create", "prices")
     here("dataset", "access", "grant", "prices", carol, "--read")

@@ -96,8 +96,38 @@ def test_an_email_says_nothing_about_its_user_to_others(store: Store, bob: str) 
 def test_whom_nobody_knows_gets_no_right(store: Store, user: str) -> None:
     store.datasets.create("mine")
 
-    with pytest.raises(NotFound):
-        store.access.grant("dataset", "~mine", user, "read")
+    for call in (
+        lambda: store.access.grant("dataset", "~mine", user, "read"),
+        lambda: store.access.revoke("dataset", "~mine", user),
+        lambda: store.access.held("dataset", "~mine", user),
+    ):
+        with pytest.raises(NotFound, match=f"'{user}'|no API endpoint"):  # of a path with a slash
+            call()
+
+
+def test_a_right_that_is_not_there_is_told_from_a_storage_that_is_not(
+    store: Store, bob: str
+) -> None:
+    store.datasets.create("mine")
+
+    with pytest.raises(NotFound, match=f"User '{bob}' has no right"):
+        store.access.revoke("dataset", "~mine", bob)
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_what_one_user_has_can_be_asked_before_it_is_changed(
+    store: Store, bob: str, noun: str
+) -> None:
+    made, _ = keeper(store, noun).create("mine")
+
+    before = store.access.held(noun, "~mine", f"{bob}@EXAMPLE.com")
+    store.access.grant(noun, made.id, bob, "write")
+    after = store.access.held(noun, made.id, bob.upper())
+    mine = store.access.held(noun, made.id, store.tokens.me().username)
+
+    assert (before.username, before.right) == (bob, None)
+    assert (after.username, after.right) == (bob, "write")
+    assert mine.right == "own"
 
 
 @pytest.mark.parametrize("right", ["", "own", "READ", "list", "admin"])
