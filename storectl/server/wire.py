@@ -30,7 +30,7 @@ DRAIN_BYTES = 64 * 1024 * 1024
 DRAINING_THREADS = 8
 MOST_FIELDS = 200
 _FLAGS = {"1": True, "true": True, "0": False, "false": False, "": True}
-_HOST = re.compile(r"(?:[a-zA-Z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?:[a-zA-Z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{0,5})?")
 _draining = BoundedSemaphore(DRAINING_THREADS)
 _encode = msgspec.json.Encoder().encode
 
