@@ -8,7 +8,7 @@ import typer
 
 from storectl.cli.context import keeper_of
 from storectl.cli.frame import Context
-from storectl.cli.progress import Progress, summary
+from storectl.cli.progress import Progress, ending, summary
 from storectl.cli.values import plural
 from storectl.errors import InvalidInput, Partial
 from storectl.model.store import Store
@@ -67,6 +67,6 @@ def tell(
         out.value({"id": ends.target_id} | figures | (more or {}) | {"refused": refused})
     elif out.form not in ("table", "flat"):
         out.lines([ends.target_id])
-    out.summary(f"{summary(done, noun)} {where}")
+    out.summary(f"{summary(done, noun)} {where}{ending(done)}")
     if done.refused:
         raise Partial(f"{plural(done.refused, noun)} refused, {done.moved:,} copied")

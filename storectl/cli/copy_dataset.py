@@ -42,6 +42,10 @@ def copy(
     and copies nothing twice. --append takes a DST that has anything else, and each
     time all items.
 
+    A server that knows no idempotency keys may lose an answer: then its count of items
+    tells whether they are there, as long as nobody else writes; where it cannot, they
+    are sent again, and the last line says "at least once".
+
     Examples:
       storectl dataset copy prices prices-2 --create
       storectl dataset copy prod:prices local:prices --create --omit '#debug'
@@ -57,13 +61,16 @@ def copy(
         ItemsQuery(fields=comma(fields), omit=comma(omit)),
         append=append,
         jobs=ctx.obj.jobs(ends.source),
+        retries=ctx.obj.settings.retries,
     )
     before = ends.target.datasets.get(ends.target_id).item_count
     done, progress = ctx.obj.output.follow(transfer.copy_items(work), "item")
     now = ends.target.datasets.get(ends.target_id).item_count
     there = f"'{target}' has {now:,}"
-    tell(ctx, ends, (done, progress), "item", f"to '{target}' of {ends.target.label}; {there}")
-    if now != before + done.moved:
+    where = f"to '{target}' of {ends.target.label}; {there}"
+    again = {"sentAgain": done.repeated, "settledByCount": done.settled}
+    tell(ctx, ends, (done, progress), "item", where, again)
+    if now != before + done.moved and not done.repeated:
         raise CheckFailed(
             f"'{target}' had {before:,} items, {done.moved:,} were added, and now it has {now:,}",
             hint="somebody else writes to it, or the server counts late: storectl dataset info",

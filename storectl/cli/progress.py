@@ -113,3 +113,16 @@ def summary(done: Finished, noun: str) -> str:
         f"{plural(done.moved, noun)}, {human_bytes(done.bytes)} in {human_secs(done.secs)} "
         f"({', '.join(notes)})"
     )
+
+
+def ending(done: Finished) -> str:
+    """What stands behind a summary where a server knows no keys and a call was in doubt."""
+    if done.repeated:
+        return f"; at least once: {_batches(done.repeated)} sent again"
+    if done.settled:
+        return f"; {_batches(done.settled)} in doubt, and the count of items told"
+    return ""
+
+
+def _batches(count: int) -> str:
+    return "1 batch was" if count == 1 else f"{count:,} batches were"

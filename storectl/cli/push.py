@@ -11,7 +11,7 @@ import typer
 from storectl.cli.frame import App, Context
 from storectl.cli.options import Ref
 from storectl.cli.output import Output
-from storectl.cli.progress import Progress, summary
+from storectl.cli.progress import Progress, ending, summary
 from storectl.cli.resume import Resume, resumable
 from storectl.cli.shaping import option
 from storectl.cli.sources import sources_of
@@ -80,8 +80,9 @@ def push(
 
     A push of files that was stopped, by whatever, goes on when the same command
     runs again. Nothing is doubled where the server knows idempotency keys, as
-    storectl's does; elsewhere the count of items decides about the calls that were
-    in flight, or the command says that nobody knows.
+    storectl's does. Elsewhere the count of items decides about a call in doubt, as
+    long as nobody else writes; where it cannot, the call is made again, and the
+    last line says "at least once" and how many batches.
 
     Examples:
       storectl dataset push prices items.jsonl
@@ -98,6 +99,7 @@ def push(
     store, opened = ctx.obj.open(ref, "dataset", remedy=remedy)
     out = ctx.obj.output
     jobs = 1 if ordered else ctx.obj.jobs(store) or min(ctx.obj.settings.jobs, EMBEDDED_JOBS)
+    retries = ctx.obj.settings.retries
     with ExitStack() as held:
         into: Into | None = None
 
@@ -110,7 +112,8 @@ def push(
         if not create or _is_there(store, opened):
             begin()
         done, progress = out.follow(
-            transfer.push(store.datasets, into or begin, sources, jobs=jobs), "item"
+            transfer.push(store.datasets, into or begin, sources, jobs=jobs, retries=retries),
+            "item",
         )
         some = bool(done.moved or done.refused or allow_empty)
         if some:
@@ -153,12 +156,12 @@ def _into(
     from storectl.transfer.push import Into
 
     paths = [Path(source.name) for source in sources]
-    if not all(path.is_file() for path in paths):
-        return Into(ref)
     try:
         dataset = store.datasets.get(ref)
     except Forbidden:  # a token that may only write
         return Into(ref)
+    if not all(path.is_file() for path in paths):
+        return Into(ref, dataset)
     files = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     how = [(source.format, source.typed, source.delimiter) for source in sources[:1]]
     journal = ctx.obj.journal("push", store, dataset=dataset.id, files=files, read=how)
@@ -175,9 +178,11 @@ def _tell(out: Output, done: Finished, progress: Progress, where: str) -> None:
                 "pushed": done.moved,
                 "bytes": done.bytes,
                 "secs": round(done.secs, 3),
+                "sentAgain": done.repeated,
+                "settledByCount": done.settled,
                 "refused": refused,
             }
         )
     elif out.form not in ("table", "flat"):
         out.lines([str(done.moved)])
-    out.summary(f"{summary(done, 'item')} to {where}")
+    out.summary(f"{summary(done, 'item')} to {where}{ending(done)}")

@@ -34,6 +34,7 @@ from storectl.model.items import Items
 from storectl.model.kvs import Key, KeyValueStores, Record, every_key
 from storectl.model.queue import Added, Queues
 from storectl.transfer.dataset import BATCH_BYTES
+from storectl.transfer.doubt import Sender
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
 from storectl.transfer.queue import BATCH, Line, add, exported, imported
 from storectl.transfer.windows import Rows, rows_of_window
@@ -52,7 +53,8 @@ class DatasetCopy(NamedTuple):
     """A dataset and where its items go, by IDs. query: fields and omit, nothing that drops items.
 
     append: whatever is in the target; otherwise that has to be a beginning of the same.
-    jobs: how many pages are fetched ahead; 0 of a store in this process.
+    jobs: how many pages are fetched ahead; 0 of a store in this process. retries: how often
+    a batch in doubt is sent again where the target knows no idempotency keys.
     """
 
     source: Datasets
@@ -62,6 +64,7 @@ class DatasetCopy(NamedTuple):
     query: ItemsQuery
     append: bool = False
     jobs: int = 0
+    retries: int = 8
 
 
 def copy_items(copy: DatasetCopy) -> Iterator[Event]:
@@ -69,11 +72,12 @@ def copy_items(copy: DatasetCopy) -> Iterator[Event]:
 
     Raises Conflict if the target holds something else. A push is named by what it is
     made of: two copies at once, or one whose answer was lost, append it once where the
-    store remembers keys.
+    store remembers keys. Elsewhere see doubt.Sender.
     """
     begin = time.monotonic()
     total = copy.source.get(copy.source_id).item_count
     start = 0 if copy.append else _there(copy, total)
+    sender = Sender(copy.target, copy.target_id, copy.retries)
     yield Started(total=total - start)
     run = rules.new_id() if copy.append else ""
     at, moved_bytes = start, 0
@@ -83,12 +87,20 @@ def copy_items(copy: DatasetCopy) -> Iterator[Event]:
         items = Items.from_lines(lines.split(b"\n")[:-1])
         name = f"{run} {copy.source_id} {at} ".encode()
         key = "copy-" + sha256(name + lines).hexdigest()[:40]
-        copy.target.push(copy.target_id, items, idempotency_key=key)
+        sender.push(items, key)
         at += len(items)
         moved_bytes += len(lines)
         yield Advanced(at - start, moved_bytes)
     secs = time.monotonic() - begin
-    yield Finished(at - start, moved_bytes, secs, retries=rows.retried)
+    retries = rows.retried + sender.retried
+    yield Finished(
+        at - start,
+        moved_bytes,
+        secs,
+        retries=retries,
+        repeated=sender.repeated,
+        settled=sender.settled,
+    )
 
 
 def _there(copy: DatasetCopy, total: int) -> int:

@@ -48,6 +48,8 @@ class Finished(NamedTuple):
     """The end: what was moved, what was refused, and how long it took.
 
     resumed: what of it earlier runs have moved. retries: calls that were made again.
+    repeated: batches of these that may be there twice, since nobody could tell whether
+    they had landed; settled: those of which the count of items told.
     """
 
     moved: int
@@ -56,6 +58,8 @@ class Finished(NamedTuple):
     refused: int = 0
     resumed: int = 0
     retries: int = 0
+    repeated: int = 0
+    settled: int = 0
 
 
 Event = Started | Advanced | Refused | Saved | Finished

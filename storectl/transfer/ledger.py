@@ -39,16 +39,19 @@ class State(Struct, frozen=True, kw_only=True):
 
     batch_bytes: where batches are cut, in a later version too. The first `batches` of
     them are acknowledged, with `there` in all; and behind a gap those `ahead`, by
-    number. pending: those in doubt.
+    number. pending: those in doubt. base is None where nobody knows. repeated: batches
+    that may be there twice; settled: those of which the count of items told.
     """
 
     key: str
-    base: int
+    base: int | None
     batch_bytes: int
     batches: int = 0
     there: There = There()
     ahead: dict[int, There] = field(default_factory=dict)
     pending: dict[int, Sent] = field(default_factory=dict)
+    repeated: int = 0
+    settled: int = 0
 
     @property
     def total(self) -> There:

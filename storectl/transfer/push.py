@@ -1,8 +1,9 @@
 """Items of files into a dataset, a batch a call; goes on where it was killed.
 
 The journal says before each batch that it is sent, and with the next one that it is
-there. What a kill leaves in doubt is sent again with the same idempotency key where the
-store knows keys; elsewhere the count of items decides, or nobody does.
+there. What a kill or a failure leaves in doubt is sent again with the same idempotency key
+where the store knows keys; elsewhere the count of items decides, and where that cannot, the
+batch is sent again and told of.
 
 Batches are sent by threads while the next ones are read: by one, and so in order, or by
 several. This thread alone keeps the books.
@@ -21,16 +22,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from storectl.errors import (
-    Conflict,
-    Forbidden,
-    InvalidInput,
-    NotFound,
-    RateLimited,
-    TooLarge,
-    Unauthorized,
-    Unsupported,
-)
+from storectl.errors import Conflict, InvalidInput, StorectlError, TooLarge
 from storectl.formats import detect, read
 from storectl.formats.batch import Batch
 from storectl.formats.encoding import PACKED
@@ -38,6 +30,7 @@ from storectl.model import rules
 from storectl.model.dataset import Dataset, Datasets
 from storectl.model.items import Items
 from storectl.transfer.dataset import BATCH_BYTES, Input, Source
+from storectl.transfer.doubt import NOT_THERE, base_of, counted, holds, is_doubtful, landed
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
 from storectl.transfer.journal import Journal
 from storectl.transfer.lanes import Lanes, Outcome, quick_turns
@@ -48,14 +41,6 @@ AHEAD = 4
 
 REMEMBERED_SECS = 23 * 3600
 """For so long a store surely knows a key: an hour less than it says."""
-
-LAG_SECS = 10.0
-"""For so long a count of items may be behind. Source: apify-client-python, issue 118."""
-
-NOT_THERE = (
-    InvalidInput, NotFound, Unauthorized, Forbidden, TooLarge, Unsupported, RateLimited,
-)  # fmt: skip
-"""Answers which say that a batch was not taken."""
 
 
 class Into(NamedTuple):
@@ -77,6 +62,7 @@ def push(
     sources: list[Source],
     *,
     jobs: int = 1,
+    retries: int = 8,
 ) -> Iterator[Event]:
     """Append the items of all sources, a batch a call.
 
@@ -85,11 +71,12 @@ def push(
     InvalidInput for a source that cannot be read further.
 
     into: or what makes it, called when there is a batch to be sent and so perhaps never.
-    jobs: calls at once; with one of them the items keep their order.
+    jobs: calls at once; with one of them the items keep their order. retries: how often
+    a call in doubt is made again where the store knows no keys.
     """
     begin = time.monotonic()
     sizes = [source.size for source in sources]
-    sending = _Sending(datasets, into, jobs)
+    sending = _Sending(datasets, into, jobs, retries)
     total = sum(size or 0 for size in sizes) if None not in sizes else None
     resumed = sending.state.total
     yield Started(total, resumed=resumed.items)
@@ -100,13 +87,23 @@ def push(
             yield event
     done = sending.state.total
     secs = time.monotonic() - begin
-    yield Finished(done.items, done.bytes, secs, refused, resumed.items)
+    yield Finished(
+        done.items,
+        done.bytes,
+        secs,
+        refused,
+        resumed.items,
+        sending.retried,
+        sending.state.repeated,
+        sending.state.settled,
+    )
 
 
 class _Call(Struct):
     """One batch on its way. refused: items of it that the store would not take.
 
-    crc: of its lines as they were read; made where the call is.
+    crc: of its lines as they were read; made where the call is. tries: how often it was
+    sent again; is_repeated: that it may be there twice.
     """
 
     number: int
@@ -115,20 +112,26 @@ class _Call(Struct):
     key: str
     refused: int = 0
     crc: int | None = None
+    tries: int = 0
+    is_repeated: bool = False
 
 
 class _Sending:
-    """One run of a push. state: what is known to be there."""
+    """One run of a push. state: what is known to be there. retried: calls made again."""
 
-    def __init__(self, datasets: Datasets, into: Into | Callable[[], Into], jobs: int) -> None:
-        self.datasets = datasets
+    def __init__(
+        self, datasets: Datasets, into: Into | Callable[[], Into], jobs: int, retries: int
+    ) -> None:
+        self.datasets, self.retries = datasets, retries
+        self.retried = 0
         self.journal: Journal | None = None
-        self.state = State(key=rules.new_id(), base=0, batch_bytes=BATCH_BYTES)
+        self.state = State(key=rules.new_id(), base=None, batch_bytes=BATCH_BYTES)
         self._begin = None if isinstance(into, Into) else into
         if isinstance(into, Into):
             self._open(into)
         self._lanes = Lanes(self._push, jobs)
         self._bad: list[Refused] = []
+        self._doubtful: list[_Call] = []
         self._resumed = self.state
         self._number = 0
         self._passed = There()
@@ -136,7 +139,7 @@ class _Sending:
 
     def _open(self, into: Into) -> None:
         self.ref, self.journal = into.ref, into.journal
-        base = into.dataset.item_count if into.dataset else 0
+        base = base_of(into.dataset) if into.dataset else None
         kept = into.journal.read(State) if into.journal else None
         if kept and self._begin:
             raise Conflict(
@@ -177,21 +180,29 @@ class _Sending:
         now = time.time()
         if now - min(times) < REMEMBERED_SECS and self.datasets.keeps_keys():
             return  # sent again they change nothing
-        doubtful = sum(sent.items for sent in pending.values())
-        there = self.state.total.items
-        before = self.state.base + there
-        if now - max(times) < LAG_SECS:
-            time.sleep(LAG_SECS - max(now - max(times), 0))
-        count = self.datasets.get(self.ref).item_count
-        if count == before + doubtful:
-            self._there = dict(pending)
-        elif count != before:
-            raise Conflict(
-                f"{there:,} items are there; whether the next {doubtful:,} are cannot be "
-                f"told: the dataset has {count:,} items, not {before:,} or {before + doubtful:,}",
-                hint=f"storectl dataset items REF --offset {before} shows what came after them",
-            )
+        found = self._found({number: sent.items for number, sent in pending.items()}, max(times))
+        self._there = {number: pending[number] for number in found or ()}
+        if found is None:
+            self.state = replace(self.state, repeated=self.state.repeated + len(pending))
         self.state = replace(self.state, pending={})
+
+    def _found(self, doubtful: dict[int, int], since: float) -> set[int] | None:
+        """Which of these batches the count of items shows to be there; None if it cannot.
+
+        Then it is what others are counted from. doubtful: the items of each. since: when
+        the last of them was sent.
+        """
+        state = self.state
+        count = counted(self.datasets, self.ref, since)
+        known = None if state.base is None else state.base + state.total.items
+        more = None if count is None or known is None else count - known
+        found = landed(more, doubtful)
+        if found is None:
+            base = None if count is None else count - state.total.items
+            self.state = replace(state, base=base)
+        else:
+            self.state = replace(state, settled=state.settled + len(doubtful))
+        return found
 
     def _send(self, batch: Batch, name: str) -> Iterator[Event]:
         """Begin to send one batch, unless an earlier run did."""
@@ -213,7 +224,10 @@ class _Sending:
     def _was_there(self, number: int, items: Items) -> bool:
         """Whether an earlier run sent a batch, which then must be the same."""
         was = self._resumed
-        if sent := self._there.get(number):
+        if sent := self._there.pop(number, None):
+            if not self._is_held(items, sent.items):
+                self._repeats()
+                return False
             refused = len(items) - sent.items
             there = There(sent.items, len(items.lines), refused, crc32(items.lines))
             self.state = self.state.acknowledged(number, there)
@@ -229,6 +243,19 @@ class _Sending:
         if not same:
             raise self._cut_otherwise()
         return True
+
+    def _is_held(self, items: Items, size: int) -> bool:
+        """Whether the dataset has at its end what the count says, as far as one can look."""
+        if self._lanes.most > 1 or size != len(items) or self.state.base is None:
+            return True
+        return holds(self.datasets, self.ref, self.state.base + self.state.total.items, items)
+
+    def _repeats(self) -> None:
+        """One batch more is sent that may be there already; from now on the count is another's."""
+        state = self.state
+        self.state = replace(
+            state, base=None, repeated=state.repeated + 1, settled=max(state.settled - 1, 0)
+        )
 
     def _cut_otherwise(self) -> Conflict:
         return Conflict(
@@ -251,6 +278,10 @@ class _Sending:
         """Note what has come to its end, until so many lanes are free; then raise what failed."""
         before = self.state
         failures = [self._settle(outcome) for outcome in self._lanes.over(free)]
+        while self._doubtful and not any(failures):
+            failures += [self._settle(outcome) for outcome in self._lanes.over(self._lanes.most)]
+            failures.append(self._decide())
+            failures += [self._settle(outcome) for outcome in self._lanes.over(free)]
         failed = next(filter(None, failures), None)
         if failed:
             for outcome in self._lanes.over(self._lanes.most):
@@ -265,6 +296,30 @@ class _Sending:
         if failed:
             raise failed
 
+    def _decide(self) -> BaseException | None:
+        """Send again what is in doubt, but for what is there; the failure if nobody tells."""
+        calls, self._doubtful = self._doubtful, []
+        sizes = {call.number: len(call.batch.items) for call in calls}
+        try:
+            found = self._found(sizes, time.time())
+        except StorectlError as error:
+            return error
+        for call in calls:
+            items = call.batch.items
+            if found and call.number in found:
+                if self._is_held(items, len(items)):
+                    self._note(call, items)
+                    continue
+                self._repeats()
+                call.is_repeated = True
+            elif found is None and not call.is_repeated:
+                call.is_repeated = True
+                self.state = replace(self.state, repeated=self.state.repeated + 1)
+            call.tries += 1
+            self.retried += 1
+            self._start(call)
+        return None
+
     def _settle(self, outcome: Outcome[_Call]) -> BaseException | None:
         """Note what became of a call; the failure that ends the push, if it is one."""
         call, error = outcome
@@ -275,6 +330,9 @@ class _Sending:
             self._note(call, call.batch.items)
         elif isinstance(error, NOT_THERE):
             self.state = self.state.dropped(call.number)
+        elif is_doubtful(error) and call.tries < self.retries and not self.datasets.keeps_keys():
+            self._doubtful.append(call)
+            return None
         return error
 
     def _note(self, call: _Call, items: Items) -> None:

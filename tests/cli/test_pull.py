@@ -223,7 +223,7 @@ def test_a_journal_holds_no_token(
 def test_a_push_without_keys_whose_fate_nobody_knows_says_so(
     here: Here, items: Path, at: dict[str, str], breaking: Breaking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storectl.transfer.push.LAG_SECS", 0.0)
+    monkeypatch.setattr("storectl.transfer.doubt.LAG_SECS", 0.0)
     here("dataset", "push", "~cars", "source.jsonl", env=at)
     breaking.left = 100
 

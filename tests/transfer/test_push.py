@@ -16,9 +16,10 @@ import zstandard
 from storectl.engine import open_store
 from storectl.engine.store import EngineStore
 from storectl.errors import Conflict, InvalidInput, Network, Unauthorized
-from storectl.model.dataset import Dataset, ItemsQuery
+from storectl.model.dataset import Dataset, ItemsPage, ItemsQuery
 from storectl.model.items import Items
 from storectl.transfer.dataset import Source
+from storectl.transfer.doubt import landed
 from storectl.transfer.events import Finished, Refused
 from storectl.transfer.journal import Journal
 from storectl.transfer.push import AHEAD, Into, push
@@ -64,6 +65,9 @@ class Failing:
     def get(self, ref: str) -> Dataset:
         return self.datasets.get(ref)
 
+    def items(self, ref: str, query: ItemsQuery) -> ItemsPage:
+        return self.datasets.items(ref, query)
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[EngineStore]:
@@ -77,7 +81,7 @@ def store(tmp_path: Path) -> Iterator[EngineStore]:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storectl.transfer.push.BATCH_BYTES", 1_000)
-    monkeypatch.setattr("storectl.transfer.push.LAG_SECS", 0.0)
+    monkeypatch.setattr("storectl.transfer.doubt.LAG_SECS", 0.0)
 
 
 @pytest.fixture
@@ -91,11 +95,11 @@ def opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def run(datasets: Any, file: Path, folder: Path, jobs: int = 1) -> list[Any]:
+def run(datasets: Any, file: Path, folder: Path, jobs: int = 1, retries: int = 8) -> list[Any]:
     source = Source(str(file), partial(opened, file))
     with Journal(folder / "state", "push", {"file": str(file)}) as journal:
         into = Into("~a", datasets.get("~a"), journal)
-        events = list(push(datasets, into, [source], jobs=jobs))
+        events = list(push(datasets, into, [source], jobs=jobs, retries=retries))
         journal.forget()
         return events
 
@@ -142,18 +146,85 @@ def test_it_goes_on_with_the_key_of_the_batch_in_doubt(
     assert len(set(datasets.keys)) == len(datasets.keys)
 
 
-def test_where_others_push_too_and_no_keys_are_known_nobody_guesses(
+@pytest.mark.parametrize("lands", [True, False])
+def test_where_others_push_too_and_no_keys_are_known_it_is_told_that_nobody_knows(
+    store: EngineStore, file: Path, tmp_path: Path, lands: bool
+) -> None:
+    datasets = Failing(store, keeps_keys=False)
+    stopped(datasets, 3, lands, file, tmp_path)
+    doubtful = numbers(store)[-1]
+    store.datasets.push("~a", Items.of([{"n": -1}]))
+
+    done = run(datasets, file, tmp_path)
+
+    assert set(numbers(store)) == {-1, *range(COUNT)}
+    assert numbers(store).count(doubtful) == 1 + lands
+    assert (done[-1].repeated, done[-1].settled) == (1, 0)
+
+
+@pytest.mark.parametrize("lands", [True, False])
+@pytest.mark.parametrize("after", [0, 3])
+def test_without_keys_the_count_of_items_tells_of_an_answer_that_was_lost(
+    store: EngineStore, file: Path, tmp_path: Path, lands: bool, after: int
+) -> None:
+    datasets = Failing(store, keeps_keys=False)
+    datasets.error = Network("the connection broke")
+    datasets.left, datasets.lands = after, lands
+
+    done = run(datasets, file, tmp_path)
+
+    assert numbers(store) == list(range(COUNT))
+    assert (done[-1].retries, done[-1].repeated, done[-1].settled) == (int(not lands), 0, 1)
+
+
+def test_a_count_that_fits_by_the_items_of_others_proves_nothing(
     store: EngineStore, file: Path, tmp_path: Path
 ) -> None:
     datasets = Failing(store, keeps_keys=False)
     stopped(datasets, 3, True, file, tmp_path)
-    store.datasets.push("~a", Items.of([{"n": -1}]))
-    there = numbers(store)
+    doubtful = len(numbers(store)) // 4  # batches of items that are as long have as many
+    datasets = Failing(store, keeps_keys=False)
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(f'{{"n":{n}}}\n' for n in range(2000, 2000 + COUNT)))
+    before = len(numbers(store))
+    datasets.left = 0
 
-    with pytest.raises(Conflict, match="cannot be told"):
-        run(datasets, file, tmp_path)
+    class Meanwhile(Network):
+        """Another writer, whose items are as many."""
 
-    assert numbers(store) == there
+    def push_others(ref: str, items: Items, *, idempotency_key: str | None = None) -> None:
+        if datasets.left == 0:
+            datasets.left = None
+            store.datasets.push(ref, Items.of([{"n": -1}] * len(items)))
+            raise Meanwhile("the connection broke")
+        store.datasets.push(ref, items)
+
+    datasets.push = push_others  # type: ignore[method-assign]
+
+    done = run(datasets, other, tmp_path)
+
+    assert doubtful
+    assert [n for n in numbers(store)[before:] if n >= 0] == list(range(2000, 2000 + COUNT))
+    assert done[-1].repeated == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        (0, set()),
+        (3, {1}),
+        (4, {2}),
+        (7, None),  # both, or the third
+        (11, {2, 3}),
+        (14, {1, 2, 3}),
+        (1, None),
+        (None, None),
+    ],
+)
+def test_a_sum_that_only_some_batches_make_tells_which(
+    more: int | None, found: set[int] | None
+) -> None:
+    assert landed(more, {1: 3, 2: 4, 3: 7}) == found
 
 
 def test_an_answer_that_was_lost_is_no_doubt_where_keys_are_known(
@@ -326,11 +397,12 @@ def test_without_keys_the_count_of_items_decides_about_all_in_doubt(
     datasets = Stuck(store, keeps_keys=False)
     datasets.lands = lands
     with pytest.raises(Network):
-        run(datasets, file, tmp_path, jobs=JOBS)
+        run(datasets, file, tmp_path, jobs=JOBS, retries=0)
 
-    run(datasets, file, tmp_path, jobs=JOBS)
+    done = run(datasets, file, tmp_path, jobs=JOBS)
 
     assert sorted(numbers(store)) == list(range(COUNT))
+    assert done[-1].settled == 1
 
 
 def test_a_batch_that_went_ahead_is_compared_when_its_file_comes_again(
