@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.faults import FAULTS, Proxy, seeded
+from tests.faults import FAULTS, Asked, Proxy, seeded
 
 from .conftest import Cli, Done, Served
 
@@ -41,6 +41,7 @@ SMALL = [
         (f"storectl.transfer.{name}", 30_000)
         for name in ("copy.BATCH_BYTES", "push.BATCH_BYTES", "windows.WINDOW_BYTES")
     ),
+    ("storectl.transfer.doubt.LAG_SECS", 0.0),
     ("storectl.transfer.tail.ROWS", 500),
     ("storectl.transfer.queue.BATCH", 50),
 ]
@@ -310,6 +311,58 @@ def test_a_transfer_through_faults_ends_as_one_without(both: Both, name: str, se
         assert 0 <= proxy.failures - made_again(done) <= behind
 
 
+# Servers without idempotency keys, as Apify's own
+
+KEYLESS = [name for name in TRANSFERS if "push" in name or "copy" in name or "queue" in name]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", [name for name in KEYLESS if name[:3] != "kvs"])
+def test_without_keys_too_nothing_is_lost_or_doubled_while_nobody_else_writes(
+    both: Both, name: str, seed: int
+) -> None:
+    transfer = TRANSFERS[name](both)
+    words = next(transfer)
+
+    with Proxy(both.served.url, seeded(seed, *FAULTS), without_keys=True) as proxy:
+        done = both.at(proxy.url, *words)
+
+    assert done.code == 0, (done.err, proxy.faults)
+    assert proxy.failures, "nothing was broken"
+    if "at least once" not in done.err:
+        assert next(transfer, None) is None
+    assert name == "push unordered" or "at least once" not in done.err
+
+
+@pytest.mark.parametrize("fault", ["reset after", "503 after", "reset before"])
+def test_what_may_be_doubled_is_said_where_others_write_to_a_server_without_keys(
+    both: Both, fault: str
+) -> None:
+    name = both.name("dataset")
+    words = ["dataset", "push", name, both.write("items.jsonl", LINES), "--json"]
+    struck: list[Asked] = []
+
+    def plan(asked: Asked) -> str | None:
+        if asked.method != "POST" or "/items" not in asked.target:
+            return None
+        struck.append(asked)
+        if len(struck) == 2:  # somebody else, between the count at the begin and this call
+            both.plainly("dataset", "push", name, both.write("other.jsonl", '{"other":1}\n'))
+            return fault
+        return None
+
+    with Proxy(both.served.url, plan, without_keys=True) as proxy:
+        done = both.at(proxy.url, *words)
+
+    found = both.items(name).decode().splitlines()
+    assert done.code == 0, done.err
+    assert (done.json()["sentAgain"], done.json()["settledByCount"]) == (1, 0)
+    assert "at least once: 1 batch was sent again" in done.err
+    twice = json.loads(struck[1].body) if fault != "reset before" else []
+    assert len(found) == len(ITEMS) + 1 + len(twice)
+    assert set(found) == {*LINES.splitlines(), '{"other":1}'}
+
+
 # kill -9
 
 
@@ -342,9 +395,13 @@ def killed(cli: Cli, proxy: Proxy, words: list[str], at: int, how: str) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in TRANSFERS if name not in ("tail", "verify")])
+@pytest.mark.parametrize(
+    ("name", "without_keys"),
+    [(name, False) for name in TRANSFERS if name not in ("tail", "verify")]
+    + [("push jsonl", True), ("dataset copy", True), ("queue add", True)],
+)
 def test_after_kill_9_at_any_call_the_same_command_ends_it(
-    cli: Cli, both: Both, served: Served, name: str
+    cli: Cli, both: Both, served: Served, name: str, without_keys: bool
 ) -> None:
     """A call waits when the kill comes: it has not reached the server, or has and nobody knows."""
     cli.env |= {"STORECTL_TOKEN": served.token}
@@ -362,7 +419,7 @@ def test_after_kill_9_at_any_call_the_same_command_ends_it(
         transfer = TRANSFERS[name](both._replace(folder=folder))
         os.chdir(folder)
         words = next(transfer)
-        with Proxy(served.url, lambda _: None) as proxy:
+        with Proxy(served.url, lambda _: None, without_keys=without_keys) as proxy:
             is_over = False
             for _ in range(min(3, POINTS - kills) if calls else 0):
                 at, how = chance.randint(1, calls), chance.choice(["hold", "late"])
