@@ -30,7 +30,7 @@ class Files:
         unfinished = path.with_name(path.name + UNFINISHED)
         try:
             with _named(path):
-                _make_folder(path.parent)
+                make_folder(path.parent)
             _write(unfinished, blocks)
             with _named(path):
                 os.rename(unfinished, path)
@@ -89,14 +89,14 @@ def _write_block(descriptor: int, block: bytes) -> None:
         written += os.write(descriptor, block[written:])
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder and those above it, each flushed into the one above."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         return
     except FileNotFoundError:
-        _make_folder(folder.parent)
+        make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
     _flush_folder(folder.parent)
 
@@ -104,7 +104,10 @@ def _make_folder(folder: Path) -> None:
 def _flush_folder(folder: Path) -> None:
     if os.name == "nt":  # folders cannot be opened there
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:  # one above the store, which may be written and not be read
+        return
     try:
         os.fsync(descriptor)
     finally:

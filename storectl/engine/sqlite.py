@@ -18,6 +18,7 @@ from typing import Any, Generic
 import apsw
 
 from storectl.engine.db import SQL_DIR, Answer, Row, Taken
+from storectl.engine.files import make_folder
 from storectl.engine.turns import Turns
 from storectl.errors import Internal, Local, StorectlError, Unavailable
 
@@ -235,7 +236,7 @@ def migrations(dialect: str) -> list[Path]:
 
 def _make_private(folder: Path, path: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         if not path.exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
