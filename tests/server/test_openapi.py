@@ -172,9 +172,11 @@ class World:
 
 SCHEMA = {
     "actorSpecification": 1,
+    "fields": {"type": "object", "properties": {"n": {"type": "integer"}}},
     "views": {"all": {"title": "All", "transformation": {"unwind": ["a"]}, "display": {}}},
 }
-STORE_SCHEMA = {"collections": {"some": {"title": "Some", "keyPrefix": "a-"}}}
+SOME = {"title": "Some", "keyPrefix": "k", "jsonSchema": {"type": "object"}}
+STORE_SCHEMA = {"collections": {"some": SOME}}
 
 
 @pytest.fixture
