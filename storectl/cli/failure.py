@@ -32,6 +32,10 @@ class Failure(NamedTuple):
 def report(error: BaseException, args: list[str], session: Session | None) -> int:
     """Print a failure, close what is open, and return the exit code."""
     failure = _describe(error, args, session)
+    if failure.exit == 130:
+        from storectl.cli.interrupt import hush
+
+        hush()  # whoever presses Ctrl-C twice wants it over, and no traceback
     notes = tuple(_noted(note) for note in getattr(error, "__notes__", ()))
     failure = failure._replace(extra=failure.extra + notes)
     secrets = session.secrets if session else []

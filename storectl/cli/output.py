@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import msgspec
 
 from storectl.cli import table
+from storectl.cli.interrupt import soon_over
 from storectl.cli.progress import Progress
 from storectl.cli.settings import Settings
 from storectl.cli.values import Column, exact, pick, short, tsv_cell, visible
@@ -212,7 +213,8 @@ class Output:
         progress = Progress(
             self.stderr, noun, moving=moving and not quiet, plain=plain and not quiet
         )
-        done = progress.follow(events)
+        with soon_over():
+            done = progress.follow(events)
         return done._replace(retries=done.retries + self._retried()), progress
 
     def _picked(self, fields: Iterable[str]) -> list[str] | None:

@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from storectl.cli.frame import App, Context
+from storectl.cli.interrupt import soon_over
 from storectl.cli.options import DryRun, Ref
 from storectl.cli.progress import Progress, summary
 from storectl.cli.values import human_bytes, plural
@@ -305,7 +306,7 @@ def _move(
     if apply_file is not None:
         head, steps = plans.read(apply_file)
         wishes = _as_planned(head, way, id, path, wishes)
-    with _folder(path, looking) as folder:
+    with soon_over(), _folder(path, looking) as folder:
         folder.belongs_to(id)
         work = Sync(store.kvs, id, folder, way, wishes, jobs=jobs or ctx.obj.settings.jobs)
         plan = work.plan()

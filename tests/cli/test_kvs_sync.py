@@ -394,6 +394,49 @@ def test_an_interrupted_pull_leaves_nothing_half_done(
     assert len(files(cli.folder / "out")) == 100
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "times"),
+    [(("kvs", "pull"), 1), (("kvs", "pull"), 2), (("kvs", "push"), 1), (("dataset", "pull"), 1)],
+)
+def test_ctrl_c_waits_for_no_answer_that_does_not_come(
+    cli: Cli, served: Served, words: tuple[str, ...], times: int
+) -> None:
+    """The answer is withheld for ever, and --timeout is ten minutes."""
+    cli.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
+    ref = f"never-{'-'.join(words)}-{times}"
+    (cli.folder / "in").mkdir()
+    for number in range(3):
+        (cli.folder / f"in/r{number}").write_text("body")
+    (cli.folder / "items.jsonl").write_text('{"n":1}\n')
+    if words[0] == "dataset":
+        cli("dataset", "push", ref, "items.jsonl", "--create", "--server", served.url)
+    elif words[1] == "pull":
+        cli("kvs", "push", "in", ref, "--create", "--server", served.url)
+    else:
+        cli("kvs", "create", ref, "--server", served.url)
+    ends = {"kvs pull": [ref, "out"], "kvs push": ["in", ref], "dataset pull": [ref]}
+    command = [*words, *ends[" ".join(words)], "-j", "2"]
+
+    def plan(asked: Asked) -> str | None:
+        body = "/records/r1" in asked.target or ("/items" in asked.target and asked.number > 2)
+        return "late" if body else None
+
+    with Proxy(served.url, plan) as proxy:
+        process = cli.start(*command, "--server", proxy.url, "--timeout", "10m")
+        assert proxy.held.wait(60)
+        process.send_signal(signal.SIGINT)
+        for _ in range(times - 1):
+            process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)  # as a loaded machine may need
+    again = cli(*command, "--server", served.url)
+
+    assert process.returncode == 130, told
+    assert told.startswith(b"storectl: interrupted")
+    assert b"Traceback" not in told
+    assert again.code == 0, again.err
+
+
 def test_over_http_it_is_the_same(here: Here, served: Served) -> None:
     env = {"STORECTL_STORE": "", "STORECTL_SERVER": served.url, "STORECTL_TOKEN": served.token}
     Path("site").mkdir()
