@@ -1,4 +1,8 @@
-"""kill -9 at any time: what was acknowledged is there, and no process is left behind."""
+"""kill -9 at any time: what was acknowledged is there, and no process is left behind.
+
+KILL_POINTS says how often the server is killed under load, KILL_SEED where; `make crash`
+does it many times.
+"""
 
 from __future__ import annotations
 
@@ -6,62 +10,52 @@ import json
 import os
 import random
 import signal
-import threading
+import subprocess
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable
-from http.client import HTTPConnection, HTTPException
+from itertools import pairwise
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 from running import Server, Start, serve
+from writers import (
+    ITEMS,
+    REQUESTS,
+    Adder,
+    Grant,
+    Holder,
+    Maker,
+    Pusher,
+    Setter,
+    Target,
+    Writer,
+    value_of,
+)
 
-ROUNDS = 5
-WRITERS = 3
-ITEMS = 20
-"""Items in one push: a torn chunk would show as a run that is not a multiple of this."""
+from storectl.engine import open_store
+from storectl.engine.store import EngineStore
+from storectl.errors import NotFound
+from storectl.model.dataset import ItemsQuery
+from storectl.model.storage import ListQuery
 
+KINDS = ("datasets", "key-value-stores", "request-queues")
 
-class Writer(threading.Thread):
-    """Pushes batches of numbered items, sets records, and remembers what was acknowledged."""
+POINTS = int(os.environ.get("KILL_POINTS", "4"))
+SEED = int(os.environ.get("KILL_SEED", "1"))
+WRITERS = (Pusher, Pusher, Setter, Adder, Holder, Holder, Maker)
 
-    def __init__(self, name: int, token: str, dataset: str, store: str) -> None:
-        super().__init__(daemon=True)
-        self.number = name
-        self.token, self.dataset, self.store = token, dataset, store
-        self.sent = 0
-        self.pushed: list[int] = []
-        self.put: list[int] = []
-        self.port: int | None = None
-        self.over = False
+SWEEPER = """
+import sys
+from storectl.engine import open_store
+from storectl.model import rules
 
-    def run(self) -> None:
-        while not self.over:
-            if self.port is None:
-                time.sleep(0.005)
-                continue
-            try:
-                self._write(HTTPConnection("127.0.0.1", self.port, timeout=60))
-            except (OSError, HTTPException):
-                self.port = None  # killed; until the next round
-
-    def _write(self, connection: HTTPConnection) -> None:
-        while not self.over and self.port is not None:
-            batch, self.sent = self.sent, self.sent + 1
-            items = [{"w": self.number, "batch": batch, "n": n} for n in range(ITEMS)]
-            path = f"/v2/datasets/{self.dataset}/items"
-            if self._ask(connection, "POST", path, json.dumps(items)) == 201:
-                self.pushed.append(batch)
-            path = f"/v2/key-value-stores/{self.store}/records/{self.number}-{batch}"
-            if self._ask(connection, "PUT", path, str(batch) * 20_000) == 201:
-                self.put.append(batch)
-
-    def _ask(self, connection: HTTPConnection, method: str, path: str, body: str) -> int:
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status
+store = open_store(sys.argv[1], username="alice", clock=lambda: rules.now_ms() + 2 * 3_600_000)
+while True:  # what was replaced is over for it
+    store._sweep.run()
+"""
 
 
 def _get(url: str, token: str) -> bytes:
@@ -91,57 +85,164 @@ def _until(true: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def _each_wrote_more(writers: list[Writer]) -> Callable[[], bool]:
-    """Asks whether each of them got something acknowledged since now."""
-    before = [len(writer.put) for writer in writers]
-    return lambda: all(len(w.put) > count for w, count in zip(writers, before, strict=True))
+def _each_did_more(writers: list[Writer]) -> Callable[[], bool]:
+    """Asks whether each of them has ended a step since now, or gave up."""
+    before = [writer.done for writer in writers]
+    return lambda: (
+        any(writer.failed for writer in writers)
+        or all(writer.done > count for writer, count in zip(writers, before, strict=True))
+    )
+
+
+def _kill(server: Server, sweeper: subprocess.Popen[bytes], chance: random.Random) -> None:
+    """The process that serves, its parent, or both at once; and who sweeps, now and then."""
+    time.sleep(chance.uniform(0, 0.3))
+    who = chance.choice(["child", "parent", "both"])
+    if who != "parent":
+        for child in _children(server.process.pid):
+            os.kill(child, signal.SIGKILL)
+    if who != "child":
+        server.process.kill()
+    if chance.random() < 0.3:
+        sweeper.kill()
+    server.process.wait(60)
+
+
+def _sweeper(folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", SWEEPER, str(folder)])
+
+
+def _wreck(folder: Path, points: int, chance: random.Random) -> list[Writer]:
+    """Kill a server under load that many times; the writers, which have ended by then."""
+    writers: list[Writer] = []
+    target: Target | None = None
+    sweeper = _sweeper(folder)
+    try:
+        for _ in range(points):
+            with serve(folder, "--rate-limit", "off") as server:
+                if target is None:
+                    token = server.token("alice")
+                    made = [_new(server, token, name) for name in KINDS]
+                    target = Target(token, *made)
+                    writers = [each(n, target) for n, each in enumerate(WRITERS)]
+                    for writer in writers:
+                        writer.start()
+                target.port = int(server.address.rpartition(":")[2])
+                assert _until(_each_did_more(writers), 120), [w.done for w in writers]
+                _kill(server, sweeper, chance)
+                target.port = None
+            if sweeper.poll() is not None:
+                sweeper = _sweeper(folder)
+        with serve(folder, "--rate-limit", "off") as server:
+            target.port = int(server.address.rpartition(":")[2])
+            assert _until(_each_did_more(writers), 120)
+            for writer in writers:
+                writer.over = True
+                writer.join(60)
+    finally:
+        sweeper.kill()
+        sweeper.wait()
+    return writers
 
 
 def test_no_acknowledged_write_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "store"
-    writers: list[Writer] = []
-    dataset = store = token = ""
+    chance = random.Random(SEED)
 
-    for round in range(ROUNDS):
-        with serve(folder, "--rate-limit", "off") as server:
-            if not writers:
-                token = server.token("alice")
-                dataset = _new(server, token, "datasets")
-                store = _new(server, token, "key-value-stores")
-                writers = [Writer(n, token, dataset, store) for n in range(WRITERS)]
-                for writer in writers:
-                    writer.start()
-            for writer in writers:
-                writer.port = int(server.address.rpartition(":")[2])
-            assert _until(_each_wrote_more(writers), 60)
-            time.sleep(random.uniform(0, 0.3))
-            if round % 2:  # at once; else the child, when it sees that its parent is gone
-                for child in _children(server.process.pid):
-                    os.kill(child, signal.SIGKILL)
-            server.process.kill()
-            server.process.wait()
-    for writer in writers:
-        writer.over = True
-        writer.join(60)
+    writers = _wreck(folder, POINTS, chance)
 
-    with serve(folder, "--rate-limit", "off") as server:
-        url = f"{server.address}/v2/datasets/{dataset}/items"
-        items = json.loads(_get(url, token))
-        listed = json.loads(_get(f"{server.address}/v2/datasets/{dataset}", token))["data"]
-        records = f"{server.address}/v2/key-value-stores/{store}/records"
-        for writer in writers:
-            assert len(writer.pushed) >= ROUNDS
-            for batch in writer.put:
-                found = _get(f"{records}/{writer.number}-{batch}", token)
-                assert found.decode() == str(batch) * 20_000
-    chunks = [items[at : at + ITEMS] for at in range(0, len(items), ITEMS)]
-    for chunk in chunks:
-        first = chunk[0]
-        assert chunk == [{"w": first["w"], "batch": first["batch"], "n": n} for n in range(ITEMS)]
-    kept = {(chunk[0]["w"], chunk[0]["batch"]) for chunk in chunks}
-    assert len(kept) == len(chunks)
-    assert {(writer.number, batch) for writer in writers for batch in writer.pushed} <= kept
-    assert listed["itemCount"] == len(items)
+    assert [writer.failed for writer in writers] == [None] * len(writers)
+    assert (tmp_path / "store.log").read_text().count("Traceback") == 0
+    store = open_store(str(folder), username="alice")
+    datasets, stores, queues = (
+        [each.id for each in store.keeper(noun).list(ListQuery(unnamed=True)).items]
+        for noun in ("dataset", "kvs", "queue")
+    )
+    pushers, setters, adders, holders = (
+        [writer for writer in writers if isinstance(writer, kind)]
+        for kind in (Pusher, Setter, Adder, Holder)
+    )
+    _check_items(store, datasets[0], pushers)
+    _check_records(store, stores[0], setters)
+    _check_requests(store, queues[0], adders, holders)
+    _check_counts(store)
+    done = sum(writer.done for writer in writers)
+    print(f"{POINTS} kills, {done} steps, {sum(writer.doubts for writer in writers)} in doubt")
+    store.close()
+
+
+def _check_items(store: EngineStore, id: str, pushers: list[Pusher]) -> None:
+    """Each push that was answered is there once, in one piece; and one at most besides."""
+    items = [
+        json.loads(line)
+        for line in b"".join(store.datasets.items(id, ItemsQuery()).lines).splitlines()
+    ]
+    pushes = [items[at : at + ITEMS] for at in range(0, len(items), ITEMS)]
+    for push in pushes:
+        first = push[0]
+        assert push == [{**first, "n": n} for n in range(ITEMS)]
+    kept = Counter((push[0]["w"], push[0]["batch"]) for push in pushes)
+    assert set(kept.values()) == {1}
+    for pusher in pushers:
+        batches = sorted(batch for number, batch in kept if number == pusher.number)
+        assert batches in (list(range(pusher.done)), list(range(pusher.done + 1)))
+    assert store.datasets.get(id).item_count == len(items)
+
+
+def _check_records(store: EngineStore, id: str, setters: list[Setter]) -> None:
+    """Each key has the value it was given last, or the one that was under way at the end."""
+    for setter in setters:
+        for key in setter.tried:
+            try:
+                found = json.loads(b"".join(store.kvs.record(id, key).body))
+                number = int(found.split()[0])
+                assert json.dumps(found) == value_of(number)
+            except NotFound:
+                number = None
+            assert number in (setter.known.get(key), setter.tried[key])
+
+
+def _check_requests(
+    store: EngineStore, id: str, adders: list[Adder], holders: list[Holder]
+) -> None:
+    """All are there, those handled stay it, and none had two holders at a time."""
+    rows = store._db.all("SELECT json_extract(body, '$.uniqueKey'), id, ord IS NULL FROM request")
+    handled = {id for _, id, is_handled in rows if is_handled}
+    assert len({name for name, _, _ in rows}) == len(rows)
+    added = {f"{a.number}-{n}-{m}" for a in adders for n in range(a.done) for m in range(REQUESTS)}
+    assert added <= {name for name, _, _ in rows}
+    grants: dict[str, list[Grant]] = {}
+    for holder in holders:
+        assert set(holder.handled) <= handled
+        for request, some in holder.grants.items():
+            grants.setdefault(request, []).extend(some)
+    for some in grants.values():
+        for one, next in pairwise(sorted(some)):
+            assert one.ends <= next.begins, (one, next)
+    for holder in holders:
+        for request, at in holder.handled.items():
+            assert max(grant.begins for grant in grants[request]) <= at
+    queue = store.queues.get(id)
+    assert queue.handled_request_count == len(handled)
+    assert queue.pending_request_count == len(rows) - len(handled)
+
+
+def _check_counts(store: EngineStore) -> None:
+    """What storages say of themselves is what is in them, and no blob is without a row."""
+    db = store._db
+    for table, size in (("chunk", "raw_bytes"), ("record", "size"), ("request", "length(body)")):
+        noun = {"chunk": "dataset", "record": "kvs", "request": "queue"}[table]
+        wrong = db.all(
+            f"SELECT id, bytes, (SELECT coalesce(sum({size}), 0) FROM {table} "
+            f"WHERE storage_no = storage.no) AS actual FROM storage "
+            f"WHERE noun = '{noun}' AND bytes <> actual"
+        )
+        assert wrong == []
+    named = {blob for (blob,) in db.all("SELECT blob FROM record WHERE blob IS NOT NULL")}
+    listed = {blob for (blob,) in db.all("SELECT blob FROM garbage")}
+    files = {path.name.partition(".")[0] for path in (store.folder / "blobs").glob("*/*")}
+    assert named <= files <= named | listed
+    assert db.all("PRAGMA integrity_check") == [("ok",)]
 
 
 def _new(server: Server, token: str, kind: str) -> str:
