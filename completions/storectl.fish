@@ -73,7 +73,7 @@ complete -c storectl -n '__storectl_at dataset' -f -a push -d 'Append items to a
 complete -c storectl -n '__storectl_at dataset' -f -a pull -d 'Write the items of a dataset to a file, which appears when it is whole.'
 complete -c storectl -n '__storectl_at dataset' -f -a tail -d 'Write the last items of a dataset as JSON lines, and with -f those that come.'
 complete -c storectl -n '__storectl_at dataset' -f -a verify -d 'Compare a dataset with a file, item by item and in order.'
-complete -c storectl -n '__storectl_at dataset' -f -a stats -d 'Say of every field which types it holds, how often it is missing or null, and more.'
+complete -c storectl -n '__storectl_at dataset' -f -a stats -d 'Say what the fields of a dataset hold: types, gaps, distinct values, min and max.'
 complete -c storectl -n '__storectl_at dataset' -f -a diff -d 'Compare two datasets whose items are known by a key.'
 complete -c storectl -n '__storectl_at dataset' -f -a dedupe -d 'Write a dataset anew, with one item of each key.'
 complete -c storectl -n '__storectl_at dataset' -f -a sql -d 'Ask a question about datasets in SQL.'

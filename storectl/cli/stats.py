@@ -39,7 +39,7 @@ def stats(
         bool, typer.Option("--approx", help="Look at 100,000 items all over the dataset only.")
     ] = False,
 ) -> None:
-    """Say of every field which types it holds, how often it is missing or null, and more.
+    """Say what the fields of a dataset hold: types, gaps, distinct values, min and max.
 
     Fields of objects inside have dotted names; lists are not looked into. Distinct
     values are counted up to 16,384 of a field and estimated beyond, with an error of
