@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from storectl.errors import Internal, Network
+from storectl.formats.blocks import decoder
 from storectl.model.dataset import Dataset, Datasets, ItemsPage, ItemsQuery
 
 if TYPE_CHECKING:
@@ -124,7 +125,9 @@ class Rows:
         for attempt in count():
             page = ask()  # the client tries again by itself
             try:
-                return page, held(self._unless_over(checked(page, self.query)))
+                seams = Seams(None if self.query.shapes else page.scanned)
+                blocks = held(self._unless_over(seams.passed(checked(page, self.query))))
+                return page, blocks if seams.are_plain else objects(blocks)
             except (Network, Internal):
                 if attempt >= self.retries or self._over:
                     raise
@@ -173,6 +176,43 @@ def checked(page: ItemsPage, query: ItemsQuery) -> Iterator[bytes]:
         yield block
     if count != page.scanned and not query.shapes:
         raise Network(f"only {count:,} of {page.scanned:,} items came; the answer was cut off")
+
+
+class Seams:
+    """Looks at where lines meet: in what a good server sends, objects touch there.
+
+    are_plain: that all lines begin and end as objects do. That takes a third of the time
+    of decoding them, and says nothing about what is inside of a line. lines: how many
+    there are, if whoever reads them counts.
+    """
+
+    def __init__(self, lines: int | None) -> None:
+        self.are_plain = True
+        self._lines = lines
+
+    def passed(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The blocks, looked at."""
+        lines, seams = self._lines or 0, 0
+        end = b""
+        for block in blocks:
+            if self._lines is None:
+                lines += block.count(b"\n")
+            seams += block.count(b"}\n{") + (end + block[:2]).count(b"}\n{")
+            if not end:
+                self.are_plain = block[:1] == b"{"
+            end = (end + block)[-2:] if len(block) < 2 else block[-2:]
+            yield block
+        if end and (seams != lines - 1 or end != b"}\n"):
+            self.are_plain = False
+
+
+def objects(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines again. Raises Internal at one that is not a JSON object."""
+    decode = decoder()
+    for block in whole_lines(blocks):
+        if not all(isinstance(item, dict) for item in decode(block)):
+            raise Internal("The store holds an item that is not a JSON object")
+        yield block
 
 
 def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:

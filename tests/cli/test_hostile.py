@@ -304,6 +304,8 @@ class NoJson(BaseHTTPRequestHandler):
         ["items", "~x"],
         ["items", "~x", "--csv"],
         ["pull", "~x", "-o", "out.xlsx"],
+        ["pull", "~x", "-o", "out.jsonl"],
+        ["pull", "~x", "-o", "out.json"],
         ["verify", "~x", "two.jsonl"],
         ["stats", "~x"],
     ],
@@ -322,6 +324,7 @@ def test_an_item_of_a_server_that_is_no_json_is_told_in_one_line(cli: Cli, args:
     told = [line for line in done.out.splitlines() if line.startswith("error: ")]
     assert len(told) == 1
     assert "holds an item that is not JSON" in told[0]
+    assert not list(cli.folder.glob("out.*"))
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -14,7 +14,7 @@ import zstandard
 
 from storectl.engine import open_store
 from storectl.engine.store import EngineStore
-from storectl.errors import InvalidInput, Network
+from storectl.errors import Internal, InvalidInput, Network
 from storectl.formats import FORMATS, Options, write
 from storectl.model.dataset import ItemsPage, ItemsQuery
 from storectl.model.items import Items
@@ -23,7 +23,7 @@ from storectl.transfer.events import Finished, Saved, Started
 from storectl.transfer.journal import Journal
 from storectl.transfer.pull import pull
 from storectl.transfer.target import Target
-from storectl.transfer.windows import Rows, held
+from storectl.transfer.windows import Rows, Seams, held, objects
 
 COUNT = 2_500
 
@@ -370,3 +370,41 @@ def test_what_is_held_over_the_limit_goes_to_disk(monkeypatch: pytest.MonkeyPatc
 
     assert not isinstance(kept, list)
     assert b"".join(kept) == b"12345" * 7
+
+
+PLAIN = b'{"a":1}\n{"b":{"c":2}}\n{}\n'
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize(
+    ("lines", "are_plain"),
+    [
+        (b"", True),
+        (b"{}\n", True),
+        (PLAIN, True),
+        (b"5\n" + PLAIN, False),
+        (PLAIN + b"[]\n", False),
+        (PLAIN + b"<html>\n" + PLAIN, False),
+        (PLAIN + b'{"cut":\n' + PLAIN, False),
+        (b' {"a":1}\n', False),
+    ],
+)
+def test_lines_that_are_no_objects_are_seen_however_they_are_cut(
+    lines: bytes, are_plain: bool, size: int
+) -> None:
+    blocks = [lines[at : at + size] for at in range(0, len(lines), size)]
+
+    for count in (None, lines.count(b"\n")):
+        seams = Seams(count)
+        assert b"".join(seams.passed(blocks)) == lines
+        assert seams.are_plain == are_plain
+
+
+def test_odd_lines_that_are_objects_are_no_fault() -> None:
+    lines = b' {"a":1} \r\n{"b" : 2}\n'
+
+    assert b"".join(objects([lines[:5], lines[5:]])) == lines
+    with pytest.raises(Internal, match="not a JSON object"):
+        list(objects([lines, b"5\n"]))
+    with pytest.raises(Internal, match="not JSON"):
+        list(objects([lines, b"{\n"]))
