@@ -12,6 +12,7 @@ from storectl.model import rules
 
 if TYPE_CHECKING:
     from storectl.engine.store import EngineStore
+    from storectl.model.upkeep import Upkeep
 
 DEFAULT_USER = "local"
 """Who owns the storages of an embedded store unless another user is named."""
@@ -27,6 +28,18 @@ def open_store(
     """
     from storectl.engine.store import EngineStore  # --version and help open no store
 
+    return EngineStore(folder_of(url), username or DEFAULT_USER, clock or rules.now_ms)
+
+
+def look_after(url: str, *, clock: Callable[[], int] | None = None) -> Upkeep:
+    """What looks after the store in a folder. It opens nothing yet, and makes nothing."""
+    from storectl.engine.upkeep import FolderUpkeep
+
+    return FolderUpkeep(folder_of(url), clock or rules.now_ms)
+
+
+def folder_of(url: str) -> Path:
+    """The folder that a path or file:///PATH names."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         url = unquote(parts.path)
@@ -35,9 +48,8 @@ def open_store(
             f"Store '{parts.scheme}:…' has an unknown scheme", hint="name a folder"
         )
     try:
-        folder = Path(url).expanduser()
+        return Path(url).expanduser()
     except RuntimeError:
         raise InvalidInput(
             f"Store {url!r} is below the home of nobody", hint="name a folder"
         ) from None
-    return EngineStore(folder, username or DEFAULT_USER, clock or rules.now_ms)

@@ -31,10 +31,10 @@ class Files:
         try:
             with _named(path):
                 make_folder(path.parent)
-            _write(unfinished, blocks)
+            write(unfinished, blocks)
             with _named(path):
                 os.rename(unfinished, path)
-                _flush_folder(path.parent)
+                flush_folder(path.parent)
         except BaseException:
             with suppress(OSError):
                 os.unlink(unfinished)
@@ -44,6 +44,10 @@ class Files:
         path = self._path(blob)
         with _named(path):
             return os.stat(path).st_size
+
+    def has(self, blob: str) -> bool:
+        """Whether a body is there."""
+        return self._path(blob).exists()
 
     def open(self, blob: str) -> Iterator[bytes]:
         path = self._path(blob)
@@ -69,7 +73,8 @@ class Files:
         return self.folder / blob[:2] / blob
 
 
-def _write(path: Path, blocks: Iterable[bytes]) -> None:
+def write(path: Path, blocks: Iterable[bytes]) -> None:
+    """Make a private file and flush it. Raises Local, also if it is there."""
     with _named(path):
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o600)
@@ -98,10 +103,11 @@ def make_folder(folder: Path) -> None:
     except FileNotFoundError:
         make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-    _flush_folder(folder.parent)
+    flush_folder(folder.parent)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Return once what was made and renamed in a folder is durable."""
     if os.name == "nt":  # folders cannot be opened there
         return
     try:

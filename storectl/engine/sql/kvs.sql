@@ -49,7 +49,13 @@ INSERT INTO garbage (blob, not_before) VALUES (:blob, :not_before);
 DELETE FROM garbage WHERE blob = :blob AND not_before > :now RETURNING blob;
 
 -- due --
-SELECT blob FROM garbage WHERE not_before <= :now ORDER BY not_before LIMIT :limit;
+-- None while a backup runs: it copies what was no garbage when it began.
+SELECT blob FROM garbage
+WHERE not_before <= :now AND NOT EXISTS (
+    SELECT 1 FROM lease
+    WHERE name > 'backup-' AND name < 'backup.' AND until BETWEEN :now AND :now + 7200000
+)
+ORDER BY not_before LIMIT :limit;
 
 -- collected --
 DELETE FROM garbage WHERE blob = :blob;

@@ -1,0 +1,252 @@
+"""Copies of a store: taken while it is in use, and put back.
+
+The database is copied first, as it is at one moment, then the blobs that it names: they
+never change, and while a copy is made no sweep deletes any. A copy is made beside its
+place and renamed into it when it is whole, checked and on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import file_digest
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from storectl import __version__
+from storectl.engine.check import Check
+from storectl.engine.db import statements
+from storectl.engine.files import Files, flush_folder, write
+from storectl.engine.snapshot import Reading
+from storectl.engine.sqlite import SqliteDb
+from storectl.errors import CheckFailed, Conflict, InvalidInput, Local, NotFound
+from storectl.model import rules
+from storectl.model.upkeep import Copied, Finding, Scope, Step
+
+DATABASE = "store.sqlite"
+MANIFEST = "backup.json"
+FORMAT = 1
+PAGES = 2048
+PAGE_BYTES = 4096
+BLOCK_BYTES = 1024 * 1024
+BLOBS = 500
+
+HOLD_MS = 2 * 3600 * 1000
+"""How long a backup that was killed keeps sweeps from deleting blobs."""
+
+RENEW_MS = HOLD_MS // 4
+
+
+class Manifest(Struct, rename="camel", kw_only=True):
+    """What a backup says of itself, written last. It makes a folder a backup."""
+
+    format: int
+    created_at: str
+    storectl: str
+    database_bytes: int
+    database_sha256: str
+    storages: int
+    blobs: int
+    blob_bytes: int
+
+
+def back_up(folder: Path, to: Path, clock: Callable[[], int]) -> Iterator[Scope | Step | Copied]:
+    """See model/upkeep.py."""
+    if not (folder / DATABASE).is_file():
+        raise NotFound(f"{folder} holds no store", hint="name its folder with --store")
+    if to.resolve().is_relative_to(folder.resolve()):
+        raise InvalidInput(f"{to} is inside of the store", hint="name a folder elsewhere")
+    with _appearing(to) as part, _held(folder, clock) as renew:
+        source = Reading(folder / DATABASE)
+        try:
+            _touch(part / DATABASE)
+            for left, pages in source.copy_to(part / DATABASE, PAGES):
+                yield Step(0, (pages - left) * PAGE_BYTES)
+                renew()
+        finally:
+            source.close()
+        manifest = _described(part, clock())
+        yield from _fill(part, Files(folder / "blobs"), manifest, clock, renew)
+        write(part / MANIFEST, [msgspec.json.format(msgspec.json.encode(manifest), indent=2)])
+    yield _copied(manifest)
+
+
+def restore(
+    backup: Path, folder: Path, clock: Callable[[], int]
+) -> Iterator[Scope | Step | Copied]:
+    """See model/upkeep.py."""
+    manifest = read_manifest(backup)
+    with _appearing(folder) as part:
+        write(part / DATABASE, _blocks(backup / DATABASE))
+        actual = _described(part, clock())
+        if actual.database_sha256 != manifest.database_sha256:
+            raise CheckFailed(
+                f"{backup} is damaged: {DATABASE} is not the one that was written",
+                hint="use another backup",
+            )
+        yield from _fill(part, Files(backup / "blobs"), manifest, clock, lambda: None)
+    yield _copied(manifest)
+
+
+def read_manifest(backup: Path) -> Manifest:
+    """What a backup says of itself. Raises NotFound, CheckFailed, Local."""
+    if not backup.is_dir():
+        raise NotFound(f"Backup {backup} was not found")
+    try:
+        manifest = msgspec.json.decode((backup / MANIFEST).read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise CheckFailed(
+            f"{backup} is not a whole backup: {MANIFEST} is missing", hint="use another backup"
+        ) from None
+    except msgspec.MsgspecError as error:
+        raise CheckFailed(
+            f"{backup} is damaged: {MANIFEST}: {error}", hint="use another backup"
+        ) from None
+    except OSError as error:
+        raise Local(f"{backup / MANIFEST} cannot be read: {error.strerror}") from None
+    if not (backup / DATABASE).is_file():
+        raise CheckFailed(f"{backup} is damaged: {DATABASE} is missing", hint="use another backup")
+    if manifest.format > FORMAT:
+        raise Local(
+            f"{backup} was written by a newer storectl, {manifest.storectl}",
+            hint="pip install --upgrade storectl",
+        )
+    return manifest
+
+
+def _fill(
+    part: Path,
+    source: Files,
+    manifest: Manifest,
+    clock: Callable[[], int],
+    renew: Callable[[], None],
+) -> Iterator[Scope | Step]:
+    """Copy the blobs that a database names, then read all that is there and check it."""
+    yield Scope(2 * (manifest.database_bytes + manifest.blob_bytes))
+    done = manifest.database_bytes
+    yield Step(0, done)
+    target = Files(part / "blobs")
+    db = Reading(part / DATABASE, still=True)
+    sql, after = statements("backup", "sqlite"), 0
+    try:
+        while rows := db.all(sql["blobs"], after=after, limit=BLOBS):
+            for _, blob in rows:
+                renew()
+                if source.has(blob):  # what is missing is found by the check
+                    target.put(blob, source.open(blob))
+                    done += target.size(blob)
+                    yield Step(0, done)
+            after = rows[-1][0]
+    finally:
+        db.close()
+    for seen in Check(part, clock, deep=True, still=True).run():
+        if isinstance(seen, Finding):
+            if seen.harm != "none":
+                raise _damaged(seen)
+        elif isinstance(seen, Step):
+            yield Step(seen.storages, done + seen.bytes)
+
+
+def _damaged(finding: Finding) -> CheckFailed:
+    where = " ".join(filter(None, (finding.noun, finding.storage, finding.place)))
+    return CheckFailed(
+        f"Nothing was written, since there is damage: {where}{': ' if where else ''}"
+        f"{finding.detail}",
+        hint="storectl doctor --deep names all of it",
+    )
+
+
+def _described(part: Path, now: int) -> Manifest:
+    path = part / DATABASE
+    db = Reading(path, still=True)
+    try:
+        ((storages, blobs, blob_bytes),) = db.all(statements("backup", "sqlite")["sizes"])
+    finally:
+        db.close()
+    with path.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+    return Manifest(
+        format=FORMAT,
+        created_at=rules.iso(now),
+        storectl=__version__,
+        database_bytes=path.stat().st_size,
+        database_sha256=digest,
+        storages=storages,
+        blobs=blobs,
+        blob_bytes=blob_bytes,
+    )
+
+
+def _copied(manifest: Manifest) -> Copied:
+    return Copied(
+        storages=manifest.storages,
+        blobs=manifest.blobs,
+        bytes=manifest.database_bytes + manifest.blob_bytes,
+        sha256=manifest.database_sha256,
+    )
+
+
+@contextmanager
+def _appearing(place: Path) -> Iterator[Path]:
+    """A folder to be filled, which takes its place when that has succeeded."""
+    _check_free(place)
+    part = place.with_name(f".{place.name}.{rules.new_id()}.part")
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.mkdir(mode=0o700)
+        yield part
+        flush_folder(part)
+        _check_free(place)
+        os.rename(part, place)
+        flush_folder(place.parent)
+    except OSError as error:
+        raise Local(f"{place} cannot be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _check_free(place: Path) -> None:
+    """Refuse to overwrite anything but an empty folder."""
+    there = place.exists() or place.is_symlink()
+    if there and (not place.is_dir() or any(place.iterdir())):
+        raise Conflict(f"{place} is there already", hint="name another folder")
+
+
+@contextmanager
+def _held(folder: Path, clock: Callable[[], int]) -> Iterator[Callable[[], None]]:
+    """Keep sweeps from deleting blobs; to be renewed. A store that is read-only has none."""
+    sql = statements("backup", "sqlite")
+    holder = rules.new_id()
+    db = SqliteDb(folder)
+    last = 0
+
+    def renew() -> None:
+        nonlocal last
+        now = clock()
+        if now - last > RENEW_MS:
+            last = now
+            with suppress(Local):
+                db.write(lambda tx: tx.all(sql["hold"], holder=holder, until=now + HOLD_MS))
+
+    try:
+        renew()
+        yield renew
+    finally:
+        with suppress(Local):
+            db.write(lambda tx: tx.all(sql["let_go"], holder=holder))
+        db.close()
+
+
+def _touch(path: Path) -> None:
+    """An empty file that is nobody else's to read."""
+    write(path, [])
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block

@@ -1,0 +1,35 @@
+"""The keeper of a store as a whole. See model/upkeep.py for the promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from storectl.model.upkeep import Copied, Finding, Scope, Step
+
+
+class FolderUpkeep:
+    """A store in a folder. clock: milliseconds since 1970."""
+
+    def __init__(self, folder: Path, clock: Callable[[], int]) -> None:
+        self.folder, self.clock = folder, clock
+
+    def check(self, *, deep: bool) -> Iterator[Finding | Scope | Step]:
+        from storectl.engine.check import Check
+
+        return Check(self.folder, self.clock, deep=deep).run()
+
+    def repair(self, findings: Iterable[Finding]) -> list[tuple[Finding, str]]:
+        from storectl.engine.repair import repair
+
+        return repair(self.folder, findings)
+
+    def back_up(self, to: Path) -> Iterator[Scope | Step | Copied]:
+        from storectl.engine.backup import back_up
+
+        return back_up(self.folder, to, self.clock)
+
+    def restore(self, backup: Path) -> Iterator[Scope | Step | Copied]:
+        from storectl.engine.backup import restore
+
+        return restore(backup, self.folder, self.clock)
