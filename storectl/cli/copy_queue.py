@@ -44,7 +44,13 @@ def copy(
     states = states_of(state)
     ends = open_ends(ctx, "queue", source, target, create)
     work = transfer.RequestsCopy(
-        ends.source.queues, ends.source_id, ends.target.queues, ends.target_id, states, reset
+        ends.source.queues,
+        ends.source_id,
+        ends.target.queues,
+        ends.target_id,
+        states,
+        reset,
+        ctx.obj.settings.jobs,
     )
     told = Told(None)
     source_queue = ends.source.queues.get(ends.source_id)

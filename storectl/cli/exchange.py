@@ -41,7 +41,7 @@ def export_requests(
     states = states_of(state)
     store, opened = ctx.obj.open(ref, "queue")
     queue = store.queues.get(opened)
-    lines = transfer.exported(store.queues, queue.id, states)
+    lines = transfer.exported(store.queues, queue.id, states, jobs=ctx.obj.settings.jobs)
     out = ctx.obj.output
     if lost := transfer.lost_order(store.queues, queue):
         out.note(lost)

@@ -283,7 +283,7 @@ def missing_keys(copy: RecordsCopy) -> int:
 class RequestsCopy(NamedTuple):
     """A request queue and where its requests go, by IDs. states: only these; none means all.
 
-    reset: what was handled is pending in the target.
+    reset: what was handled is pending in the target. jobs: calls at once to the source.
     """
 
     source: Queues
@@ -292,11 +292,12 @@ class RequestsCopy(NamedTuple):
     target_id: str
     states: tuple[str, ...] = ()
     reset: bool = False
+    jobs: int = 8
 
 
 def copy_requests(copy: RequestsCopy, on_added: Callable[[list[Added]], None]) -> Iterator[Event]:
     """Add the requests of a queue to another. What is there already stays as it is."""
-    lines = exported(copy.source, copy.source_id, copy.states)
+    lines = exported(copy.source, copy.source_id, copy.states, jobs=copy.jobs)
     return add(
         copy.target,
         copy.target_id,

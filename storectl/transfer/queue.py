@@ -31,7 +31,6 @@ BATCH = 1000
 """Requests of one call: few enough for their answer to be at hand, and one commit."""
 
 BATCH_BYTES = 4 * 1024 * 1024
-READS_AT_ONCE = 8
 
 
 class Line(NamedTuple):
@@ -143,12 +142,14 @@ _TOLD = frozenset(("id", "lockExpiresAt", "lockByClient", "state"))
 STATES: tuple[str, ...] = get_args(State)
 
 
-def exported(queues: Queues, ref: str, states: tuple[str, ...] = ()) -> Iterator[bytes]:
+def exported(
+    queues: Queues, ref: str, states: tuple[str, ...] = (), *, jobs: int = 8
+) -> Iterator[bytes]:
     """Requests as JSON lines, each whole and with its `state`; none of states means all.
 
     What is pending comes first, in the order of the queue. Where the keeper does not
     keep order, that is true of the first 1,000 alone, and the others come by ID. What is
-    handled while this runs may come again with its new state.
+    handled while this runs may come again with its new state. jobs: calls at once.
     """
     encode = msgspec.json.encode
     if queues.keeps_order():
@@ -158,7 +159,7 @@ def exported(queues: Queues, ref: str, states: tuple[str, ...] = ()) -> Iterator
         return
     seen: set[str] = set()
     if not states or "pending" in states:
-        for request in _in_order(queues, ref):
+        for request in _in_order(queues, ref, jobs):
             seen.add(request["id"])
             if not states or state_of(request) in states:
                 yield encode({**request, "state": state_of(request)}) + b"\n"
@@ -216,7 +217,7 @@ def save(lines: Iterable[bytes], file: Path, *, total: int | None) -> Iterator[E
     yield Finished(moved, written, time.monotonic() - begin)
 
 
-def _in_order(queues: Queues, ref: str) -> Iterator[Request]:
+def _in_order(queues: Queues, ref: str, jobs: int) -> Iterator[Request]:
     """The requests of the head. What is deleted meanwhile is left out."""
 
     def whole(item: Request) -> Request | None:
@@ -226,7 +227,7 @@ def _in_order(queues: Queues, ref: str) -> Iterator[Request]:
             return None
 
     items = queues.head(ref, limit=rules.MAX_HEAD).items
-    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         yield from filter(None, pool.map(whole, items))
 
 
