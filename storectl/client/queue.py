@@ -78,16 +78,25 @@ class Queues(Keeper[Queue]):
     ) -> AddedBatch:
         """Send the requests, in as many calls as the limits of 25 and of 9 MiB need.
 
+        One after the other, which keeps their order. A server that offers large batches
+        gets up to 1,000 in a call.
+
         What a server leaves unprocessed is sent again a few times.
         """
-        query = {"forefront": forefront, "clientKey": rules.check_client_key(client_key)}
+        query: dict[str, object] = {
+            "forefront": forefront,
+            "clientKey": rules.check_client_key(client_key),
+        }
         key = idempotency_key or rules.new_id()
         sent = to_sent(requests)
         once = {each.id: each for each in reversed(sent)}  # of several, the first
         first = [each for each in sent if once[each.id] is each]
         added: dict[str, Added] = {}
+        most = rules.MAX_BATCH_REQUESTS
+        if len(first) > most and self._offers("large-batches"):
+            query["large"], most = True, rules.MAX_LARGE_BATCH_REQUESTS
         with known_as(self.noun, ref):
-            for at, batch in enumerate(batches(first)):
+            for at, batch in enumerate(batches(first, most)):
                 added |= self._add(ref, batch, query, f"{key}-{at}" if at else key)
         answer = AddedBatch(processed_requests=[], unprocessed_requests=[])
         for each in sent:
@@ -161,10 +170,7 @@ class Queues(Keeper[Queue]):
             return self.http.data(queue.REQUESTS, RequestsPage, ref=ref, query=params)
 
     def keeps_order(self) -> bool:
-        try:
-            return "queue-order" in self.http.extensions
-        except StorectlError:  # who does not say what it offers offers nothing
-            return False
+        return self._offers("queue-order")
 
     def head(self, ref: str, *, limit: int = 100, client_key: str | None = None) -> Head:
         query = {"limit": limit, "clientKey": rules.check_client_key(client_key)}
@@ -242,6 +248,12 @@ class Queues(Keeper[Queue]):
                     added[one.request_id] = _named(one, by_id[one.request_id])
         return added
 
+    def _offers(self, extension: str) -> bool:
+        try:
+            return extension in self.http.extensions
+        except StorectlError:  # who does not say what it offers offers nothing
+            return False
+
     def _of_request(self, endpoint: Endpoint, ref: str, id: str, *, query: object = None) -> Whole:
         """Ask something of one request. A 404 does not say whether it or the queue is missing."""
         missing = no_request(ref, id)
@@ -273,12 +285,12 @@ def to_sent(requests: list[Request]) -> list[Sent]:
     return sent
 
 
-def batches(sent: list[Sent]) -> Iterator[list[Sent]]:
-    """Parts that the limits allow for one call, in order."""
+def batches(sent: list[Sent], most: int) -> Iterator[list[Sent]]:
+    """Parts that the limits allow for one call, in order. most: requests of a call."""
     part: list[Sent] = []
     size = 0
     for each in sent:
-        if len(part) == rules.MAX_BATCH_REQUESTS or size + len(each.body) > MAX_BATCH_BYTES:
+        if len(part) == most or size + len(each.body) > MAX_BATCH_BYTES:
             yield part
             part, size = [], 0
         part.append(each)

@@ -26,6 +26,7 @@ from storectl.server.guard import NOUNS
 from storectl.server.operations import (
     BYTES,
     COUNT,
+    EXTENDING,
     FORMAT_OF,
     HEADERS,
     OBJECT,
@@ -300,8 +301,8 @@ def _query(takes: tuple[str | type[Struct], ...]) -> Iterator[Schema]:
             parameter = _parameter(name, "query", _wanted(schema) | own, about)
             if name == "lockSecs":
                 parameter["required"] = True
-            if name == "inOrder":
-                parameter["x-extension"] = "queue-order"
+            if extension := EXTENDING.get(name):
+                parameter["x-extension"] = extension
             yield parameter
 
 

@@ -97,6 +97,7 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
     "forefront": (FLAG, "At the front of the queue rather than at its end."),
     "format": (TEXT | {"enum": [*SERVED], "default": "json"}, "Of the answer."),
     "inOrder": (FLAG, "In the order of the queue, and what is not handled only."),
+    "large": (FLAG, f"Up to {rules.MAX_LARGE_BATCH_REQUESTS:,} requests in one batch."),
     "limit": (COUNT, "At most so many; one over the endpoint's maximum counts as that."),
     "lockSecs": (whole(1, rules.MAX_LOCK_SECS), "How long the lock holds, from now."),
     "name": (TEXT, "1 to 63 letters, digits and hyphens inside. Without one always a new one."),
@@ -156,6 +157,9 @@ SCOPE = text(
     f"(?:{'|'.join(NOUNS)})(?::(?:{'|'.join((*RIGHTS, *ON_KIND))})"
     f"|/{rules.ID}:(?:{'|'.join(RIGHTS)}))"
 )
+
+EXTENDING = {"inOrder": "queue-order", "large": "large-batches"}
+"""Parameters beyond the API, and the extensions that they belong to."""
 
 REQUEST: Schema = {"$ref": "#/components/schemas/Request"}
 BATCH: Schema = {"type": "array", "minItems": 1, "maxItems": rules.MAX_BATCH_REQUESTS}
@@ -270,7 +274,11 @@ OPERATIONS: Operations = {
     queue.UPDATE_REQUEST: Operation(queue.Added, query=_PLACED, headers=_PACKED, body=Fields),
     queue.DELETE_REQUEST: Operation(status=204, query=_CLIENT),
     queue.ADD_BATCH: Operation(
-        queue.AddedBatch, 201, query=_PLACED, headers=_ONCE, body=BATCH | {"items": REQUEST}
+        queue.AddedBatch,
+        201,
+        query=(*_PLACED, "large"),
+        headers=_ONCE,
+        body=BATCH | {"items": REQUEST},
     ),
     queue.DELETE_BATCH: Operation(
         queue.DeletedBatch, query=_CLIENT, headers=_PACKED, body=BATCH | {"items": TO_DELETE}

@@ -31,15 +31,23 @@ def add(call: Call) -> Answer:
 
 
 def add_batch(call: Call) -> Answer:
-    """Add the requests of the body, 1 to 25 with distinct uniqueKeys."""
-    batch = _batch(call)
-    keys = [each.get("uniqueKey") for each in batch if isinstance(each, dict)]
-    twice = next((key for at, key in enumerate(keys) if key and key in keys[:at]), None)
-    if twice is not None:
-        raise InvalidInput(
-            f"uniqueKey {twice!r:.200} is in the batch twice",
-            type="request-queue-duplicate-requests",
-        )
+    """Add the requests of the body, 1 to 25 with distinct uniqueKeys.
+
+    With `large`, an extension, up to 1,000: one commit, and in their order.
+    """
+    large = call.flag("large")
+    batch = _batch(call, rules.MAX_LARGE_BATCH_REQUESTS if large else rules.MAX_BATCH_REQUESTS)
+    seen: set[str] = set()
+    for each in batch:
+        key = each.get("uniqueKey") if isinstance(each, dict) else None
+        if not key or not isinstance(key, str):
+            continue
+        if key in seen:
+            raise InvalidInput(
+                f"uniqueKey {key!r:.200} is in the batch twice",
+                type="request-queue-duplicate-requests",
+            )
+        seen.add(key)
     return data(_add(call, batch), 201)
 
 
@@ -135,14 +143,14 @@ def _one(added: Added) -> Added:
     return structs.replace(added, unique_key=UNSET)
 
 
-def _batch(call: Call) -> list[Any]:
+def _batch(call: Call, most: int = rules.MAX_BATCH_REQUESTS) -> list[Any]:
     """The array of the body."""
     found: object = call.json()
     if not isinstance(found, list):
         raise InvalidInput("POST data must be a JSON array of requests", type="invalid-request")
-    if not 1 <= len(found) <= rules.MAX_BATCH_REQUESTS:
+    if not 1 <= len(found) <= most:
         raise InvalidInput(
-            f"A batch must have 1 to {rules.MAX_BATCH_REQUESTS} requests, not {len(found)}",
+            f"A batch must have 1 to {most} requests, not {len(found)}",
             type="invalid-value",
         )
     return found

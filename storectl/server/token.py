@@ -29,6 +29,7 @@ EXTENSIONS = [
     "access-rights",
     "account-access",
     "idempotency-key",
+    "large-batches",
     "links",
     "queue-order",
     "token-scopes",

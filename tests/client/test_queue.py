@@ -35,8 +35,11 @@ class Server:
         self.answer = answer
         self.asked: list[httpx.Request] = []
         self.waits: list[float] = []
+        self.offers: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v2/capabilities":
+            return httpx.Response(200, json={"data": {"extensions": self.offers}})
         self.asked.append(request)
         return self.answer(request)
 
@@ -86,6 +89,17 @@ def test_requests_are_sent_25_at_a_time_and_answered_in_their_order() -> None:
     assert [len(batch) for batch in server.batches()] == [25, 25, 2]
     assert [each.unique_key for each in answer.processed_requests] == [str(n) for n in range(52)]
     assert {str(each.url.params["clientKey"]) for each in server.asked} == {"me"}
+
+
+def test_a_server_of_large_batches_gets_1000_at_a_time() -> None:
+    server = Server(taken)
+    server.offers = ["large-batches"]
+
+    answer = server.queues().add("~a", [page(n) for n in range(2100)])
+
+    assert [len(batch) for batch in server.batches()] == [1000, 1000, 100]
+    assert [each.unique_key for each in answer.processed_requests] == [str(n) for n in range(2100)]
+    assert {each.url.params["large"] for each in server.asked} == {"1"}
 
 
 def test_a_batch_stays_under_the_limit_of_a_body() -> None:

@@ -92,6 +92,18 @@ def test_a_batch_has_1_to_25_requests(api: httpx.Client, queue: str) -> None:
     assert api.get(queue).json()["data"]["totalRequestCount"] == 25
 
 
+def test_a_large_batch_has_up_to_1000_requests_in_their_order(
+    api: httpx.Client, queue: str
+) -> None:
+    batch = f"{queue}/requests/batch?large=1"
+
+    assert api.post(batch, json=[page(n) for n in range(1000)]).status_code == 201
+    assert error(api.post(batch, json=[page(n) for n in range(1001)])) == (400, "invalid-value")
+
+    head = api.get(f"{queue}/head?limit=1000").json()["data"]["items"]
+    assert [item["uniqueKey"] for item in head] == [page(n)["uniqueKey"] for n in range(1000)]
+
+
 def test_a_unique_key_is_in_a_batch_once(api: httpx.Client, queue: str) -> None:
     answer = api.post(f"{queue}/requests/batch", json=[page("a"), page("b"), page("a")])
 
