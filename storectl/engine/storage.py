@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +12,7 @@ from msgspec import UNSET, Struct
 
 from storectl.engine.db import Db, Taken, Tx, statements
 from storectl.engine.retention import Retention, expire_at
-from storectl.errors import Conflict, InvalidInput, Local, NotFound
+from storectl.errors import Conflict, InvalidInput, Local, NotFound, Unavailable
 from storectl.model import rules
 from storectl.model.ref import Ref
 from storectl.model.storage import Change, Listed, ListQuery, Storage
@@ -237,8 +238,7 @@ class Keeper(Generic[Kind]):
 
         if not self.db.write(work):
             raise NotFound.of(self.noun, ref)
-        while self.erase_more():  # also what an earlier process was killed at
-            pass
+        self._erase_rest()
 
     def delete_unused(self, id: str, since_ms: int, *, named: bool = False) -> bool:
         which = {"since": since_ms, "named": named}
@@ -254,8 +254,8 @@ class Keeper(Generic[Kind]):
             return True
 
         gone = self.db.write(work)
-        while gone and self.erase_more():
-            pass
+        if gone:
+            self._erase_rest()
         return gone
 
     def erase_more(self) -> bool:
@@ -265,6 +265,12 @@ class Keeper(Generic[Kind]):
             return False
         self._erase_some(rest[0])
         return True
+
+    def _erase_rest(self) -> None:
+        """Also what an earlier process was killed at. What cannot be erased now, a sweep will."""
+        with suppress(Local, Unavailable):  # the storage is gone already
+            while self.erase_more():
+                pass
 
     def _erase_some(self, no: int) -> None:
         def work(tx: Tx) -> None:

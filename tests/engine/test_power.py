@@ -38,7 +38,8 @@ def contents(store: EngineStore) -> dict[str, Any]:
     """All that can be read of a store."""
     found: dict[str, Any] = {"tokens": [token.name for token in store.tokens.list()]}
     for noun in NAME:
-        found[noun] = sorted(each.id for each in store.keeper(noun).list(ListQuery()).items)
+        storages = store.keeper(noun).list(ListQuery(unnamed=True)).items
+        found[noun] = sorted((each.id, each.name or "") for each in storages)
     page = store.datasets.items(NAME["dataset"], ItemsQuery())
     found["items"] = b"".join(page.lines)
     found["count"] = store.datasets.get(NAME["dataset"]).item_count
@@ -59,6 +60,7 @@ class Load:
         self.chance = random.Random(seed)
         self.now = rules.now_ms()
         self.number = 0
+        self.made: list[str] = []
         self.writes: list[Callable[[], object]] = [
             self.push, self.push_much, self.set, self.set_large, self.set_large, self.remove,
             self.add, self.lock, self.handle, self.create, self.delete, self.token,
@@ -116,9 +118,12 @@ class Load:
         self.store.kvs.create(f"more-{self.number}")
 
     def delete(self) -> None:
-        made = self.store.datasets.create()[0]
-        self.store.datasets.push(made.id, Items.of([{"n": self.number}]))
-        self.store.datasets.delete(made.id)
+        """Every second time; else one is made for it."""
+        if self.made:
+            self.store.datasets.delete(self.made.pop())
+        else:
+            self.made.append(self.store.datasets.create()[0].id)
+            self.store.datasets.push(self.made[0], Items.of([{"n": self.number}]))
 
     def token(self) -> None:
         self.store.tokens.create(f"t{self.number}")
