@@ -208,7 +208,9 @@ class Http:
             self._log(f"{method} {address} {type(error).__name__}")
             return self._no_answer(error), not isinstance(error, _NOT_SENT)
         limit = answer.headers.get("x-ratelimit-limit")
-        self._pace.answered(bucket, limit, refused=answer.status_code == 429)
+        refused = answer.status_code == 429
+        room_secs = _to_wait(answer.headers) if refused else None
+        self._pace.answered(bucket, limit, refused=refused, room_secs=room_secs)
         took = (time.monotonic() - started) * 1000
         self._log(f"{method} {address} {answer.status_code} {took:.0f} ms")
         if answer.status_code < 300:
@@ -302,7 +304,7 @@ class Http:
         if kind is not None:
             failure.type = kind
         failure.data = more
-        failure.retry_after_secs = _seconds(response.headers.get("retry-after"))
+        failure.retry_after_secs = _to_wait(response.headers)
         return failure
 
     def _no_answer(self, error: httpx.HTTPError) -> Network:
@@ -322,10 +324,11 @@ class Http:
     def wait(self, attempt: int, failure: StorectlError) -> None:
         """Wait before what failed is tried again; attempt: how often it was, from 0 on."""
         self.retried += 1
-        longest = min(FIRST_WAIT_SECS * 2**attempt, LONGEST_WAIT_SECS)
-        wait = random.uniform(0, longest)
-        if failure.retry_after_secs is not None:
-            wait += min(failure.retry_after_secs, LONGEST_RETRY_AFTER_SECS)
+        told = failure.retry_after_secs
+        first = FIRST_WAIT_SECS
+        if told and isinstance(failure, RateLimited):
+            first = min(first, told)  # milliseconds may be all: the pace keeps calls apart
+        wait = random.uniform(0, min(first * 2**attempt, LONGEST_WAIT_SECS)) + (told or 0.0)
         self._log(f"waiting {wait:.1f} s: {failure.message}")
         if self._waiting is not None and wait >= 1:
             self._waiting(redacted(f"{failure.message}; trying again in {wait:.0f} s"))
@@ -392,6 +395,13 @@ def _passing(failure: StorectlError) -> bool:
     if isinstance(failure, Network):
         return failure.http is None
     return isinstance(failure, RateLimited) or (failure.http or 0) >= 500
+
+
+def _to_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds until the next try, as precisely as an answer tells it; None if it does not."""
+    ms = _seconds(headers.get("retry-after-ms"))
+    told = _seconds(headers.get("retry-after")) if ms is None else ms / 1000
+    return None if told is None else min(told, LONGEST_RETRY_AFTER_SECS)
 
 
 def _seconds(header: str | None) -> float | None:

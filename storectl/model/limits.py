@@ -21,9 +21,9 @@ class Window(NamedTuple):
         """Count one more, and 0; or leave it, and nanoseconds until there is room.
 
         A full second may come at once. After that the second before counts for the
-        part of it that is not over (a sliding window): in the long run it is `rate` a
-        second exactly. Times from before `start`, as after a restart of the machine,
-        begin anew.
+        part of it that is not over (a sliding window), and one more is let in while
+        that is under the rate: in the long run it is `rate` a second exactly. Times from
+        before `start`, as after a restart of the machine, begin anew.
         """
         start, before, now = self
         gone = at_ns - start
@@ -31,13 +31,13 @@ class Window(NamedTuple):
             return Window(at_ns, 0, 1), 0
         if gone >= WINDOW_NS:
             start, gone, before, now = start + WINDOW_NS, gone - WINDOW_NS, now, 0
-        room = rate - now - 1
+        room = (rate - now) * WINDOW_NS
         left = WINDOW_NS - gone
-        if before * left <= room * WINDOW_NS:
+        if before * left < room:
             return Window(start, before, now + 1), 0
-        if room >= 0:
-            return self, left - room * WINDOW_NS // before
-        return self, left + WINDOW_NS - (rate - 1) * WINDOW_NS // now
+        if room > 0:
+            return self, left - (room - 1) // before
+        return self, left + WINDOW_NS - (rate * WINDOW_NS - 1) // now
 
 
 class Rates(Protocol):

@@ -57,7 +57,7 @@ _CORS = [
     ("Access-Control-Allow-Origin", "*"),
     (
         "Access-Control-Expose-Headers",
-        "Location, Retry-After, X-RateLimit-Limit, X-Apify-Pagination-Offset, "
+        "Location, Retry-After, Retry-After-Ms, X-RateLimit-Limit, X-Apify-Pagination-Offset, "
         "X-Apify-Pagination-Limit, X-Apify-Pagination-Count, X-Apify-Pagination-Total, "
         "X-Apify-Pagination-Desc",
     ),

@@ -237,6 +237,7 @@ def failed(error: StorectlError) -> Answer:
     headers = [("Content-Type", JSON)]
     if error.retry_after_secs is not None:
         headers.append(("Retry-After", str(max(1, ceil(error.retry_after_secs)))))
+        headers.append(("Retry-After-Ms", str(max(1, ceil(error.retry_after_secs * 1000)))))
     return Answer(error.status, headers, _encode({"error": told}))
 
 

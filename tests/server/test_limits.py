@@ -84,6 +84,7 @@ def test_each_class_has_its_rate_and_the_documented_refusal(
     }
     assert refused.headers["x-ratelimit-limit"] == str(rate)
     assert refused.headers["retry-after"] == "2"  # 1.2 s are not over after one
+    assert 1000 < int(refused.headers["retry-after-ms"]) <= 2000
 
 
 def test_the_classes_of_a_storage_count_apart(served: Served, id: str) -> None:
