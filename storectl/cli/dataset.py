@@ -94,7 +94,7 @@ def items(
         _table(ctx, store.datasets, opened, query, all)
         return
     page = store.datasets.items(opened, query)
-    options = shaping.options(ref, wanted, query)
+    options = shaping.options(ref, wanted, query, csv_safe=out.settings.csv_safe)
     name = "csv" if wanted == "tsv" else wanted
     if to_file is None:
         out.raw(write(name, checked(page, query), options))

@@ -52,6 +52,8 @@ GLOBAL = (
     Flag("jsonl", ("--jsonl",), None, "One JSON object a line."),
     Flag("csv", ("--csv",), None, "Comma-separated values with a head."),
     Flag("tsv", ("--tsv",), None, "Tab-separated values; the form of a pipe."),
+    Flag("csv_safe", ("--csv-safe",), None,
+         "No cell of csv or tsv that a spreadsheet takes for a formula.", ("STORECTL_CSV_SAFE",)),
     Flag("quiet", ("-q", "--quiet"), None, "Only IDs or keys, and no talk."),
     Flag(
         "color",

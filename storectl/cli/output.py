@@ -258,13 +258,14 @@ class Output:
             write = staticmethod(self._writer())
 
         writer = csv.writer(Sink, lineterminator="\n")
+        written = _harmless if self.settings.csv_safe else exact
         titles = [column.field for column in columns]
         head = True  # not before there is a row: stdout stays empty of a failure
         for row in rows:
             if head:
                 writer.writerow(titles)
                 head = False
-            writer.writerow([exact(pick(row, column.field)) for column in columns])
+            writer.writerow([written(pick(row, column.field)) for column in columns])
         if head:
             writer.writerow(titles)
 
@@ -290,3 +291,10 @@ def _spoken(title: str) -> str:
 
 def _encoded(value: Any) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _harmless(value: Any) -> str:
+    """A value as `exact` has it, a text so that no spreadsheet takes it for a formula."""
+    from storectl.formats.csv import harmless  # few ask for it
+
+    return harmless(value) if isinstance(value, str) else exact(value)

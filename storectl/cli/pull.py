@@ -84,7 +84,7 @@ def pull(
     target = Target(
         file=_behind(name),
         format="csv" if wanted == "tsv" else wanted,
-        options=shaping.options(ref, wanted, query),
+        options=shaping.options(ref, wanted, query, csv_safe=ctx.obj.settings.csv_safe),
         packing=packing,
         append=append,
         split=split,

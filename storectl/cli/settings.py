@@ -30,6 +30,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     form: str = "auto"
     fields: str = ""
+    csv_safe: bool = False
     color: str = "auto"
     progress: str = "auto"
     accessible: bool = False
@@ -66,6 +67,7 @@ def settle(flags: Flags, environ: Mapping[str, str], config: Config) -> Settings
     return Settings(
         form=form,
         fields=fields,
+        csv_safe=_truth(first("csv_safe")[0]),
         color=_color(flags, environ, config),
         progress=_choice("progress", *first("progress", _plain_progress(config, environ))),
         accessible=_truth(first("accessible", config.ui.accessible)[0]),

@@ -92,7 +92,9 @@ class Shaping(Struct, kw_only=True):
             skip_failed_pages=self.skip_failed_pages,
         )
 
-    def options(self, ref: str, wanted: str, query: ItemsQuery) -> Options:
+    def options(
+        self, ref: str, wanted: str, query: ItemsQuery, *, csv_safe: bool = False
+    ) -> Options:
         """How they look. ref: names an untitled feed. wanted: one of FORMATS."""
         ref = ref.partition("?")[0]  # of a URL its signature is nobody's business
         return Options(
@@ -104,6 +106,7 @@ class Shaping(Struct, kw_only=True):
             feed_title=self.feed_title or f"Dataset {ref}",
             feed_description=self.feed_description or f"Items in dataset {ref}.",
             columns=query.columns,
+            csv_safe=csv_safe,
         )
 
 

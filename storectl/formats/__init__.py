@@ -35,7 +35,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """How to write; a format takes what concerns it.
 
     bom: None is the format's own habit: on for csv, off for the others. columns:
-    the fields of the items in their order, where they are known beforehand.
+    the fields of the items in their order, where they are known beforehand. csv_safe:
+    a text in csv that a spreadsheet would take for a formula begins with '.
     """
 
     delimiter: str = ","
@@ -47,6 +48,7 @@ class Options(Struct, frozen=True, kw_only=True):
     feed_description: str = ""
     feed_link: str = ""
     columns: tuple[str, ...] | None = None
+    csv_safe: bool = False
 
 
 class Format(NamedTuple):

@@ -27,6 +27,8 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMERIC = "-0123456789"
 _WORDS = {"": None, "true": True, "false": False, "null": None}
 
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -34,8 +36,8 @@ def write(blocks: Iterable[bytes], options: Options) -> Iterator[bytes]:
     """Yield the items as CSV: a byte order mark, the header, a line for each item, CRLF.
 
     The mark is there unless `bom` is false. A cell is quoted only where it must
-    be, and nothing is prefixed: a text such as `=1+1` stays as it was stored, and
-    a spreadsheet may take it for a formula.
+    be. A text such as `=1+1` stays as it was stored, and a spreadsheet may take it
+    for a formula; with `csv_safe` it is written as `'=1+1`, numbers as they are.
     """
     delimiter = options.delimiter
     if len(delimiter) != 1 or delimiter in '"\r\n' or "\ud800" <= delimiter <= "\udfff":
@@ -49,11 +51,14 @@ def write(blocks: Iterable[bytes], options: Options) -> Iterator[bytes]:
 
 def _write(blocks: Iterable[bytes], options: Options) -> Iterator[bytes]:
     delimiter = options.delimiter
-    with Table(blocks, _cells(delimiter), options.columns) as table:
+    safe = options.csv_safe
+    number, cells = (_Number, _safe_cells(delimiter)) if safe else (str, _cells(delimiter))
+    with Table(blocks, cells, options.columns, number=number) as table:
         if not table.columns:
             return
         if not options.skip_header_row:
-            names = _quoted(table.columns, delimiter)
+            names = [harmless(name) for name in table.columns] if safe else table.columns
+            names = _quoted(names, delimiter)
             yield f"{delimiter.join(names) or _EMPTY}\r\n".encode()
         if len(table.columns) > 1:
             yield from table.lines(b"", delimiter.encode(), b"\r\n")
@@ -67,6 +72,26 @@ def _cells(delimiter: str) -> Cells:
         return _quoted(texts(values, kinds), delimiter)
 
     return cells
+
+
+class _Number(str):
+    """The text of a number, which is never taken for a formula that does something."""
+
+
+def _safe_cells(delimiter: str) -> Cells:
+    def cells(values: list[Any], kinds: set[type]) -> list[str]:
+        safe = [harmless(value) if type(value) is str else value for value in values]
+        return _quoted(texts(safe, kinds), delimiter)
+
+    return cells
+
+
+def harmless(text: str) -> str:
+    """The text, with ' before it if a spreadsheet could take it for a formula.
+
+    Source: OWASP, "CSV Injection"; the wide signs are those of East Asian keyboards.
+    """
+    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def _quoted(texts: list[str], delimiter: str) -> list[str]:

@@ -267,3 +267,28 @@ def test_batches_keep_their_bound(items: list[Item], size: int) -> None:
 
     for batch in read("csv", io.BytesIO(body), max_bytes=size):
         assert len(batch.items.lines) <= size or len(batch.items) == 1
+
+
+DANGEROUS = "=+-@\t\r\n"
+LEADING = st.sampled_from([*DANGEROUS, "＝", "'", "a", ""])
+CELLS = st.builds(str.__add__, LEADING, st.text(max_size=5)) | st.integers() | st.floats(
+    allow_nan=False, allow_infinity=False
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8), st.sampled_from(",\t"))
+def test_no_cell_is_a_formula_if_that_is_asked_and_numbers_stay_numbers(
+    rows: list[tuple[Any, Any]], delimiter: str
+) -> None:
+    items = [{"=a": one, "b": two} for one, two in rows]
+
+    body = written("csv", items, delimiter=delimiter, csv_safe=True, bom=False)
+
+    head, *found = csv.reader(io.StringIO(body.decode(), newline=""), delimiter=delimiter)
+    as_ever = written("csv", items, delimiter=delimiter, bom=False)
+    _, *plain = csv.reader(io.StringIO(as_ever.decode(), newline=""), delimiter=delimiter)
+    assert head == ["'=a", "b"]
+    for values, cells, same in zip(rows, found, plain, strict=True):
+        for value, cell, before in zip(values, cells, same, strict=True):
+            is_formula = isinstance(value, str) and value[:1] in {*DANGEROUS, "＝"}
+            assert cell == ("'" if is_formula else "") + before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,9 +33,26 @@ def test_the_formats_are_those_of_the_api_and_parquet() -> None:
         assert form.media_type.endswith("; charset=utf-8") == (name not in BINARY)
 
 
-@pytest.mark.parametrize("name", ["json", "jsonl", "csv", "html", "xml", "rss"])
-def test_the_golden_items_look_the_same_as_ever(name: str) -> None:
-    assert written(name, golden(".jsonl"), **FEED) == golden(f".{name}")
+LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".json": ("json", {}),
+    ".jsonl": ("jsonl", {}),
+    ".csv": ("csv", {}),
+    ".bare.csv": ("csv", {"bom": False, "skip_header_row": True, "delimiter": ";"}),
+    ".safe.csv": ("csv", {"csv_safe": True}),
+    ".tsv": ("csv", {"delimiter": "\t"}),
+    ".html": ("html", {}),
+    ".xml": ("xml", {}),
+    ".renamed.xml": ("xml", {"xml_root": "shop", "xml_row": "offer"}),
+    ".rss": ("rss", FEED),
+}
+"""By the end of a golden file, the format and options that make it."""
+
+
+@pytest.mark.parametrize("end", LOOKS)
+def test_the_golden_items_look_the_same_as_ever(end: str) -> None:
+    name, options = LOOKS[end]
+
+    assert written(name, golden(".jsonl"), **options) == golden(end)
 
 
 @pytest.mark.parametrize("name", FORMATS)
