@@ -22,6 +22,7 @@ from storectl.model.ref import typed
 if TYPE_CHECKING:
     from storectl.model.storage import Storages
     from storectl.model.store import Served, Store
+    from storectl.model.upkeep import Upkeep
     from storectl.transfer.journal import Journal
 
 
@@ -90,6 +91,12 @@ class Session:
         if target not in self._stores:
             self._stores[target] = self._open(target)
         return self._stores[target]
+
+    def upkeep(self, target: Target) -> Upkeep:
+        """What checks, mends and copies the store of a target. Opens nothing yet."""
+        from storectl.engine import look_after
+
+        return look_after(str(target.store))
 
     @property
     def reached(self) -> Target | None:

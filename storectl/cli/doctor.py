@@ -1,4 +1,4 @@
-"""storectl doctor: is this installation sound, and does its server answer?"""
+"""storectl doctor: is this installation sound, its store undamaged, does its server answer?"""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from importlib import metadata
 from pathlib import Path
 from shutil import disk_usage
 from time import time
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
 from storectl import config as conf
 from storectl.cli.context import Session
 from storectl.cli.frame import App, Context
+from storectl.cli.options import DryRun
 from storectl.cli.output import Row
 from storectl.cli.target import Target
+from storectl.cli.upkeep import Looked, look, mend
 from storectl.cli.values import Column, human_bytes, plural, visible
 from storectl.config import Config
-from storectl.errors import Local, StorectlError, Unauthorized
+from storectl.errors import InvalidInput, Local, StorectlError, Unauthorized
+from storectl.model.upkeep import REPAIR, Finding
 
 app = App("Checks.")
 
@@ -30,34 +33,61 @@ COLUMNS = [
     Column("check", "CHECK"),
     Column("detail", "FOUND"),
     Column("fix", "FIX"),
+    Column("noun", "NOUN"),
+    Column("storage", "STORAGE"),
+    Column("place", "PLACE"),
+    Column("harm", "HARM"),
 ]
 SKEW_SECS = 30
 FREE_BYTES = 64 * 1024 * 1024
 
 
 class Check(NamedTuple):
-    """One finding. state: ok, warn or fail; fix: what to do unless it is ok."""
+    """One finding. state: ok, mended, warn or fail; fix: what to do unless it is ok.
+
+    noun, storage, place, harm: of damage in a store, as in model/upkeep.py.
+    """
 
     state: str
     check: str
     detail: str
     fix: str | None = None
+    noun: str | None = None
+    storage: str | None = None
+    place: str | None = None
+    harm: str | None = None
 
 
 @app.command("doctor")
-def doctor(ctx: Context) -> None:
-    """Check this installation and its connection.
+def doctor(
+    ctx: Context,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read all data of the store, against its checksums.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what follows from data that is there.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Check this installation, and its store or its connection.
 
     Looks at Python and SQLite, the configuration and its file modes, the store or
     server that commands would use, its token, clock and rate limit, and for transfers
-    that were stopped. Exit code 1 if a check fails. Tokens are not shown, so the
+    that were stopped. In a store it checks the database, its indexes, counts and blobs,
+    also while others use it. Exit code 1 if a check fails. Tokens are not shown, so the
     result may be pasted.
 
-    Example: storectl doctor --profile prod
+    What is wrong in a store is lost or derivable. --repair counts anew, builds indexes
+    anew and takes up what belongs to nothing; it deletes no data that could be read.
+
+    Examples:
+      storectl doctor --profile prod
+      storectl --store ./data doctor --deep
+      storectl --store ./data doctor --repair -n
     """
     session = ctx.obj
     findings = [*_installation(), *_configuration(session)]
-    findings += _destination(session)
+    findings += _destination(session, deep=deep, repair=repair and not dry_run)
     findings.append(_transfers(session))
     findings.append(_completion(session))
     if session.output.form == "table":
@@ -65,6 +95,9 @@ def doctor(ctx: Context) -> None:
     else:
         rows: list[Row] = [finding._asdict() for finding in findings]
         session.output.listing(COLUMNS, Check._fields, rows, ident="check")
+    if repair and dry_run:
+        would = sum(finding.fix == REPAIR for finding in findings)
+        session.output.summary(f"--repair would mend {plural(would, 'finding')}")
     failed = sum(finding.state == "fail" for finding in findings)
     if failed:
         raise typer.Exit(1)
@@ -72,10 +105,13 @@ def doctor(ctx: Context) -> None:
 
 def _told(findings: list[Check]) -> Iterator[str]:
     """Lines for people. Nothing is cut: paths and remedies are there to be copied."""
-    for finding in findings:
-        yield f"{finding.state:<4}  {finding.check:<11}  {visible(finding.detail)}"
-        if finding.fix:
-            yield f"{'':<19}try: {visible(finding.fix)}"
+    for each in findings:
+        where = " ".join(filter(None, (each.noun, each.storage, each.place)))
+        detail = f"{where}: {each.detail}" if where else each.detail
+        yield f"{each.state:<6}  {each.check:<11}  {visible(detail)}"
+        if each.fix:
+            harm = f"{each.harm}; " if each.harm and each.harm != "none" else ""
+            yield f"{'':<21}{harm}try: {visible(each.fix)}"
 
 
 def _installation() -> Iterator[Check]:
@@ -107,7 +143,7 @@ def _configuration(session: Session) -> Iterator[Check]:
         yield Check("fail", "credentials", error.message, error.hint)
 
 
-def _destination(session: Session) -> Iterator[Check]:
+def _destination(session: Session, *, deep: bool, repair: bool) -> Iterator[Check]:
     try:
         target = session.chooser.choose()
     except StorectlError as error:
@@ -115,7 +151,13 @@ def _destination(session: Session) -> Iterator[Check]:
         return
     yield Check("ok", "target", f"{target.place} ({target.chosen_by})")
     if target.store is not None:
-        yield _tried("store", lambda: _store(session, target))
+        yield _tried("store", lambda: _store(target))
+        yield from _data(session, target, deep=deep, repair=repair)
+    elif deep or repair:
+        raise InvalidInput(
+            "--deep and --repair look into a store, not at a server",
+            hint="name its folder with --store, on its machine",
+        )
     else:
         yield from _server(session, target)
 
@@ -127,22 +169,65 @@ def _tried(check: str, look: Callable[[], Check]) -> Check:
         return Check("fail", check, error.message, error.hint)
 
 
-def _store(session: Session, target: Target) -> Check:
+def _store(target: Target) -> Check:
+    """The folder. Nothing is opened: that would write, and sweep."""
     folder = Path(str(target.store)).expanduser()
-    store = session.store(target)
     if not folder.is_dir():
-        return Check("ok", "store", store.label)
+        return Check("ok", "store", f"{folder} is not there yet")
     if not os.access(folder, os.W_OK):
         return Check("fail", "store", f"{folder} cannot be written", f"chmod u+w {folder}")
-    mode = folder.stat().st_mode & 0o777
-    if os.name == "posix" and mode & 0o077:
-        fix = f"chmod 700 {folder}"
-        return Check("warn", "store", f"{folder} is open to others (mode {mode:03o})", fix)
     free = disk_usage(folder).free
     if free < FREE_BYTES:
         left = f"only {human_bytes(free)} are left on the disk of {folder}"
         return Check("warn", "store", left, "free some space")
-    return Check("ok", "store", f"{store.label} can be written")
+    return Check("ok", "store", f"{folder} can be written")
+
+
+def _data(session: Session, target: Target, *, deep: bool, repair: bool) -> Iterator[Check]:
+    """What a store holds, mended before if that is wanted."""
+    output = session.output
+    try:
+        upkeep = session.upkeep(target)
+        if not upkeep.exists():
+            yield Check("ok", "data", "there is none yet")
+            return
+        looked = look(output, upkeep, deep=deep)
+        wanted = [each for each in looked.findings if each.mend]
+        if repair and wanted:
+            if output.form == "table":
+                output.lines(_told([_to_check(each) for each in looked.findings]))
+            output.confirm(f"mend {plural(len(wanted), 'finding')} in {target.store}")
+            looked = mend(output, upkeep, looked, deep=deep)
+    except Local as error:
+        yield Check("fail", "data", error.message, error.hint)
+        return
+    yield from _results(looked, deep)
+
+
+def _results(looked: Looked, deep: bool) -> Iterator[Check]:
+    for each in looked.mended:
+        yield _to_check(each)._replace(state="mended", fix=None)
+    for each in looked.findings:
+        why = looked.why_not.get(each.detail)
+        check = _to_check(each)
+        yield check._replace(fix=f"not mended: {why}") if why else check
+    if not any(each.harm != "none" for each in looked.findings):
+        how = "all of it was read" if deep else "counted; --deep reads all of it"
+        told = f"{plural(looked.storages, 'storage')}, {human_bytes(looked.bytes)}: {how}"
+        yield Check("ok", "data", told)
+
+
+def _to_check(found: Finding) -> Check:
+    return Check(
+        state="warn" if found.harm == "none" else "fail",
+        check=found.check,
+        detail=found.detail,
+        fix=found.remedy,
+        noun=found.noun,
+        storage=found.storage,
+        place=found.place,
+        harm=found.harm,
+    )
 
 
 def _server(session: Session, target: Target) -> Iterator[Check]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from storectl.engine.storage import StorageRow
-from storectl.model.upkeep import Finding
+from storectl.model.upkeep import REPAIR, Finding
 
 BACKUP = "put back a backup: storectl restore BACKUP --store NEW"
-REPAIR = "the same command with --repair"
 
 _REMEDIES = {
     "items": "pull what is left with storectl dataset items REF --offset and --limit",

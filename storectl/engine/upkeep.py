@@ -14,10 +14,16 @@ class FolderUpkeep:
     def __init__(self, folder: Path, clock: Callable[[], int]) -> None:
         self.folder, self.clock = folder, clock
 
+    def exists(self) -> bool:
+        return any((self.folder / name).exists() for name in ("store.sqlite", "blobs"))
+
     def check(self, *, deep: bool) -> Iterator[Finding | Scope | Step]:
         from storectl.engine.check import Check
 
-        return Check(self.folder, self.clock, deep=deep).run()
+        # A backup may lie where nothing can be written, not even SQLite's index of the log.
+        still = all((self.folder / name).exists() for name in ("store.sqlite", "backup.json"))
+        still = still and not (self.folder / "store.sqlite-wal").exists()
+        return Check(self.folder, self.clock, deep=deep, still=still).run()
 
     def repair(self, findings: Iterable[Finding]) -> list[tuple[Finding, str]]:
         from storectl.engine.repair import repair

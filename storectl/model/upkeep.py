@@ -8,6 +8,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
+REPAIR = "the same command with --repair"
+"""The remedy of what repair can mend."""
+
 Harm = Literal["lost", "derivable", "none"]
 
 
@@ -57,6 +60,10 @@ class Copied(NamedTuple):
 
 class Upkeep(Protocol):
     """One store in a folder, also while others use it, and also if it cannot be opened."""
+
+    def exists(self) -> bool:
+        """Whether anything of a store is there."""
+        ...
 
     def check(self, *, deep: bool) -> Iterator[Finding | Scope | Step]:
         """Find what is wrong; nothing is changed. deep: read all data, not only its rows."""

@@ -83,6 +83,8 @@ CALLS: dict[str, list[str] | None] = {
     "whoami": [],
     "api": ["datasets"],
     "serve": None,
+    "backup": None,
+    "restore": None,
     "login": None,
     "logout": None,
     "profile ls": None,
