@@ -10,14 +10,23 @@ from typing import Annotated, Any, Literal, NamedTuple
 import typer
 from typer.core import TyperArgument, TyperOption
 
-from storectl.cli import COMMANDS
+from storectl.cli import COMMANDS, report
 from storectl.cli.flags import GLOBAL
 from storectl.cli.frame import App, Command, Context, Group, Root
 from storectl.config import replace_file
+from storectl.model.access import ON_KIND, RIGHTS
+from storectl.model.storage import NOUNS
 
 app = App("Completion.")
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
+
+
+WORDS = {
+    ("report", "fail_on"): report.KINDS,
+    ("create", "scope"): tuple(f"{noun}:{what}" for noun in NOUNS for what in (*RIGHTS, *ON_KIND)),
+}
+"""By verb and parameter: the words of an option that takes several, joined or repeated."""
 
 
 class Word(NamedTuple):
@@ -122,6 +131,7 @@ def _options(command: Command) -> Iterator[Word]:
     for param in command.params:
         if isinstance(param, TyperOption) and not param.hidden:
             choices = tuple(map(str, getattr(param.type, "choices", ())))
+            choices = choices or WORDS.get((command.name, param.name), ())
             for name in param.opts:
                 yield Word(name, _first(param.help), not param.is_flag, choices)
 

@@ -51,6 +51,8 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         ("storectl dataset ls --color al", ["always"]),
         ("storectl completion fi", ["fish"]),
         ("storectl access re", ["report"]),
+        ("storectl access report --fail-on st", ["stale"]),
+        ("storectl token create ci --scope queue:l", ["queue:list"]),
         ("storectl queue access gr", ["grant"]),
         ("storectl kvs access set files re", ["restricted"]),
         ("storectl dataset link prices --rev", ["--revoke-all"]),
