@@ -31,7 +31,7 @@ docs: $(VENV)/ready ## Generate the command reference and the completion scripts
 	@$(BIN)/python docs/generate.py
 
 crash: $(VENV)/ready ## Servers and transfers killed, power cut, at many more points than `make test` has
-	@KILL_POINTS=200 POWER_SEEDS=50 $(BIN)/python -m pytest tests/e2e/test_kill.py tests/engine/test_power.py
+	@KILL_POINTS=200 POWER_SEEDS=50 MODEL_TIMES=20 $(BIN)/python -m pytest tests/e2e/test_kill.py tests/engine/test_power.py tests/contract/test_models.py
 	@CRASH_POINTS=50 FAULT_SEEDS=20 $(BIN)/python -m pytest tests/transfer/test_crash.py tests/transfer/test_kvs_kill.py tests/cli/test_faults.py
 
 fuzz: $(VENV)/ready ## Calls of every kind to every endpoint, by chance; FUZZ_EXAMPLES=1000 each

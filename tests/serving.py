@@ -11,7 +11,10 @@ from pathlib import Path
 
 @contextmanager
 def served(folder: Path, **settings: object) -> Iterator[str]:
-    """The address of a server on the store in the folder."""
+    """The address of a server on the store in the folder.
+
+    rate, access: as its settings. clock: a file that says what time it is, in milliseconds.
+    """
     words = [f"{name}={value}" for name, value in settings.items()]
     process = subprocess.Popen(
         [sys.executable, __file__, str(folder), *words], stdout=subprocess.PIPE, text=True
@@ -39,8 +42,9 @@ def main(folder: str, *words: str) -> None:
         rate_limit=None if rate == "off" else (int(rate.split("/")[0]), int(rate.split("/")[1])),
         default_access=given.get("access", "RESTRICTED"),
     )
+    clock = Path(given["clock"]) if "clock" in given else None
     serve(
-        partial(open_store, folder),
+        partial(open_store, folder, clock=clock and (lambda: int(clock.read_text()))),
         settings,
         port=0,
         on_ready=lambda address: print(address, flush=True),
