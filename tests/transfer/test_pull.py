@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 import zstandard
 
+from storectl.client import open_store as remote
 from storectl.engine import open_store
 from storectl.engine.store import EngineStore
 from storectl.errors import Internal, InvalidInput, Network
@@ -24,6 +28,7 @@ from storectl.transfer.journal import Journal
 from storectl.transfer.pull import pull
 from storectl.transfer.target import Target
 from storectl.transfer.windows import Rows, Seams, held, objects
+from tests.serving import served
 
 COUNT = 2_500
 
@@ -61,7 +66,7 @@ class Small:
 
     @staticmethod
     def _broken(lines: Any) -> Iterator[bytes]:
-        yield next(iter(lines))[:100]
+        yield next(iter(lines), b"")[:100]  # of empty items, left out, nothing
         raise Network("the answer broke off")
 
 
@@ -159,6 +164,61 @@ def test_empty_items_in_the_middle_are_neither_lost_nor_doubled(
     assert items[-10:] == [{"last": n} for n in range(10)]
     assert [item["n"] for item in items[:COUNT]] == list(range(COUNT))
     assert events[-1].moved == len(items)
+
+
+FULL = [{"n": n, "text": "x" * (n % 9)} for n in range(200)]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The same dataset embedded and behind a server: 5,000 empty items in the middle."""
+    folder = tmp_path_factory.mktemp("empty")
+    with closing(open_store(str(folder))) as store:
+        store.datasets.create("a")
+        for part in (FULL[:100], [{}] * 5_000, FULL[100:]):
+            store.datasets.push("~a", Items.of(part))
+        token = store.tokens.create("test").secret
+        with served(folder) as address, closing(remote(address, token)) as other:
+            yield {"embedded": store.datasets, "remote": other.datasets}
+
+
+@pytest.mark.parametrize("is_resumed", [False, True], ids=["whole", "resumed"])
+@pytest.mark.parametrize("query", [ItemsQuery(clean=True), ItemsQuery(skip_empty=True)])
+@pytest.mark.parametrize("place", ["embedded", "remote"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_empty_items_that_are_left_out_take_no_other_item_with_them(
+    places: dict[str, Any],
+    tmp_path: Path,
+    format: str,
+    place: str,
+    query: ItemsQuery,
+    is_resumed: bool,
+) -> None:
+    datasets, jobs = Small(places[place]), 0 if place == "embedded" else 3
+    target = Target(file=tmp_path / "items", format=format)
+
+    def run() -> list[Any]:
+        with Journal(tmp_path / "state", "pull", {}) as journal:
+            described = datasets.get("~a")
+            how = {"jobs": jobs, "retries": 0, "window": 1_000}
+            return list(pull(datasets, "~a", described, query, target, journal, **how))
+
+    if is_resumed:
+        datasets.breaks = [3_000]
+        with pytest.raises(Network, match="broke off"):
+            run()
+    done = run()
+
+    assert done[0] == Started(total=5_200, resumed=100 if is_resumed else 0)
+    assert done[-1].moved == len(FULL)
+    whole = b"".join(write(format, [Items.of(FULL).lines], Options()))
+    found = target.file.read_bytes()
+    assert (sheet(found) == sheet(whole)) if format == "xlsx" else (found == whole)
+
+
+def sheet(workbook: bytes) -> bytes:
+    """Its cells; around them there are times."""
+    return zipfile.ZipFile(io.BytesIO(workbook)).read("xl/worksheets/sheet1.xml")
 
 
 def test_a_body_that_breaks_off_is_asked_for_again(
