@@ -99,6 +99,11 @@ def serve(
         public_url=conf.server_url(public_url) if public_url else None,
     )
     _prepare(place, host, _retention(*_first("retention", retention, configured.retention)))
+    if not _is_local(host) and not (settings.public_url or "").startswith("https:"):
+        ctx.obj.output.warn(
+            f"{host} is reached from other machines without TLS: tokens and data can be read on "
+            "the way; put a proxy in front and name it with --public-url https://…"
+        )
     run(
         opener(place),
         settings,
@@ -165,14 +170,17 @@ def _prepare(place: str, host: str, retention: int | Literal["off"] | None) -> N
     try:
         if retention is not None:
             store.retain(None if retention == "off" else retention)
-        local = conf.is_loopback(f"http://{f'[{host}]' if ':' in host else host}")
-        if not local and not store.tokens.list():
+        if not _is_local(host) and not store.tokens.list():
             raise InvalidInput(
                 f"{host} is reached from other machines, and the store has no token yet",
                 hint=f"storectl --store {place} token create --user NAME",
             )
     finally:
         store.close()
+
+
+def _is_local(host: str) -> bool:
+    return conf.is_loopback(f"http://{f'[{host}]' if ':' in host else host}")
 
 
 def _ready(ctx: Context, place: str, ready_file: Path | None, url: str) -> None:

@@ -172,6 +172,19 @@ def test_beyond_this_machine_a_store_needs_a_token(cli: Cli) -> None:
     assert "token create" in done.err
 
 
+@pytest.mark.parametrize("address", ["http://data.example.com", "https://data.example.com"])
+def test_beyond_this_machine_it_warns_unless_tls_is_in_front(cli: Cli, address: str) -> None:
+    cli("token", "create", "--user", "alice", "-q")
+
+    process = cli.start("serve", "--host", "0.0.0.0", "--port", "0", "--public-url", address)
+    ready = json.loads(process.stdout.readline())
+    process.terminate()
+    _, told = process.communicate(timeout=60)
+
+    assert ready["url"]
+    assert (b"without TLS" in told) == address.startswith("http:")
+
+
 def test_a_port_in_use_is_a_failure_of_this_machine(cli: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = cli("serve", "--port", str(taken.getsockname()[1]))
