@@ -14,7 +14,7 @@ from storectl.engine.queue import Queues
 from storectl.engine.sqlite import SqliteDb
 from storectl.engine.storage import Reads
 from storectl.engine.token import make_user
-from storectl.errors import Local
+from storectl.errors import InvalidInput, Local
 from storectl.model import rules
 from storectl.model.queue import RequestsQuery
 from storectl.model.request import Request
@@ -67,6 +67,42 @@ def test_a_lock_ends_at_its_millisecond(queues: Queues, clock: Clock) -> None:
     assert not queues.lock_head(Q, lock_secs=10, limit=1).items[0]["lockExpiresAt"] < rules.iso(
         clock.now
     )
+
+
+def test_a_clock_that_jumps_ahead_ends_locks_and_late_holders_are_refused(
+    queues: Queues, clock: Clock
+) -> None:
+    queues.add(Q, [page("a")])
+    queues.lock_head(Q, lock_secs=60, client_key="first")
+
+    clock.now += 3_600_000
+    (request,) = queues.lock_head(Q, lock_secs=60, client_key="second").items
+
+    with pytest.raises(InvalidInput):
+        queues.prolong(Q, request["id"], lock_secs=60, client_key="first")
+    with pytest.raises(InvalidInput):
+        queues.unlock(Q, request["id"], client_key="first")
+    assert queues.unlock_all(Q, client_key="first") == 0
+    assert queues.head(Q).items == []
+
+
+def test_a_clock_that_jumps_back_gives_no_lock_away_and_holders_still_have_theirs(
+    queues: Queues, clock: Clock
+) -> None:
+    """A lock may last longer by the jump; nobody else gets it, and its holder ends it."""
+    queues.add(Q, [page(name) for name in "abc"])
+    queues.lock_head(Q, lock_secs=60, client_key="first")
+
+    clock.now -= 3_600_000
+
+    assert queues.lock_head(Q, lock_secs=60, client_key="second").items == []
+    until = queues.prolong(Q, rules.request_id("a"), lock_secs=60, client_key="first")
+    assert until == rules.iso(clock.now + 60_000)
+    clock.now += 60_000
+    assert names(queues.head(Q).items) == ["a"]
+    queues.update_request(Q, page("b", handledAt=HANDLED_AT), client_key="first")
+    assert queues.unlock_all(Q, client_key="first") == 1
+    assert names(queues.head(Q).items) == ["c", "a"]  # a prolonged one goes to the end
 
 
 def test_many_locks_that_are_over_are_free_again_in_order(queues: Queues, clock: Clock) -> None:
