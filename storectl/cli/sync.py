@@ -45,10 +45,13 @@ Create = Annotated[
 Jobs = Annotated[
     int | None,
     typer.Option(
-        "--jobs", "-j", metavar="N", min=1, max=256, help="Transfers at a time, 8 if not given.",
-        show_default=False,
+        "--jobs", "-j", metavar="N", min=1, max=256, show_default=False,
+        help="Transfers at a time; if not given 8, or 32 into a store on this machine.",
     ),
 ]  # fmt: skip
+
+WRITERS_A_JOB = 4
+"""Those into a store of this process share commits: 32 took 0.6 to 0.9 times as long as 8."""
 
 REMEDY = "the same with --create, if it is to be made"
 DONE = {"pull": "pulled", "push": "pushed"}
@@ -308,7 +311,9 @@ def _move(
         wishes = _as_planned(head, way, id, path, wishes)
     with soon_over(), _folder(path, looking) as folder:
         folder.belongs_to(id)
-        work = Sync(store.kvs, id, folder, way, wishes, jobs=jobs or ctx.obj.settings.jobs)
+        shared = way == "push" and not ctx.obj.jobs(store)
+        usual = ctx.obj.settings.jobs * (WRITERS_A_JOB if shared else 1)
+        work = Sync(store.kvs, id, folder, way, wishes, jobs=jobs or usual)
         plan = work.plan()
         if steps is not None:
             plan.steps = plans.approved(plan, steps)
