@@ -22,6 +22,8 @@ from storectl.errors import Local, NotFound, Unavailable
 from storectl.model import rules
 from storectl.model.kvs import KeysQuery, Record
 
+from ..clock import Clock
+
 LARGE = INLINE_BYTES + 1
 BODY = os.urandom(LARGE)
 
@@ -32,16 +34,6 @@ def kvs(tmp_path: Path) -> Iterator[KeyValueStores]:
     store.kvs.create("box")
     yield store.kvs
     store.close()
-
-
-class Clock:
-    """Milliseconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = rules.now_ms()
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @pytest.fixture

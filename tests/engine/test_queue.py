@@ -19,18 +19,10 @@ from storectl.model import rules
 from storectl.model.queue import RequestsQuery
 from storectl.model.request import Request
 
+from ..clock import Clock
+
 HANDLED_AT = "2026-01-02T03:04:05.678Z"
 Q = "~crawl"
-
-
-class Clock:
-    """Milliseconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = rules.now_ms()
-
-    def __call__(self) -> int:
-        return self.now
 
 
 def page(name: str, **fields: object) -> Request:

@@ -13,6 +13,8 @@ from storectl.engine import rates
 from storectl.engine.rates import SharedRates
 from storectl.errors import Local
 
+from ..clock import Clock
+
 AT_NS = 5_000_000_000
 
 ASK = """
@@ -27,19 +29,9 @@ print(sum(not rates.take("key", 200) for _ in range(500)))
 """
 
 
-class Clock:
-    """Nanoseconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = AT_NS
-
-    def __call__(self) -> int:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(AT_NS)
 
 
 @pytest.fixture

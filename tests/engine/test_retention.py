@@ -24,6 +24,8 @@ from storectl.model.kvs import KeysQuery, Record
 from storectl.model.queue import RequestsQuery
 from storectl.model.storage import Change, ListQuery
 
+from ..clock import Clock
+
 HOUR = 3_600_000
 DAY = 24 * HOUR
 NOUNS = ("dataset", "kvs", "queue")
@@ -32,19 +34,9 @@ ID = rules.request_id("1")
 TABLES = ("storage", "chunk", "record", "request", "erased", "garbage", "answered")
 
 
-class Clock:
-    """Milliseconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_800_000_000_000)
 
 
 @pytest.fixture
@@ -471,7 +463,7 @@ def test_whatever_happens_in_between_the_rule_holds(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Step]
 ) -> None:
     """Against a model of four storages: when each was last used, and whether it has a name."""
-    clock = Clock()
+    clock = Clock(1_800_000_000_000)
     store = open_store(str(tmp_path_factory.mktemp("rule")), clock=clock)
     ids = [filled(store, "dataset") for _ in range(4)]
     used, named, pruned = [clock.now] * 4, [False] * 4, [False] * 4

@@ -12,22 +12,14 @@ from storectl.engine.store import EngineStore
 from storectl.errors import InvalidInput
 from storectl.model import rules
 
+from ..clock import Clock
+
 HOUR_MS = 3_600_000
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_700_000_000_000)
 
 
 @pytest.fixture

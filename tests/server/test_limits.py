@@ -17,19 +17,12 @@ from storectl.server.app import app
 from storectl.server.limits import Limits, OwnRates
 from storectl.server.settings import Settings
 
-
-class Clock:
-    """Nanoseconds that pass when the test says so."""
-
-    now = 5_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
+from ..clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(5_000_000_000)
 
 
 class Served:
@@ -167,7 +160,7 @@ def test_where_the_file_cannot_be_used_each_server_counts_for_itself_and_says_so
 
 
 def test_counting_for_oneself_is_exact_too() -> None:
-    limits = Limits((3, 4), OwnRates(Clock()))
+    limits = Limits((3, 4), OwnRates(Clock(5_000_000_000)))
 
     for fast, rate in ((False, 3), (True, 4)):
         for _ in range(rate):

@@ -24,6 +24,8 @@ from storectl.model.storage import NOUNS, Change
 from storectl.server.app import HANDLERS, app
 from storectl.server.settings import Settings
 
+from ..clock import Clock
+
 TABLE = """
 caller              read  write  manage  list  create  self  account
 
@@ -67,16 +69,6 @@ NEEDS = _HEAD[20:].split()
 EXPECTED = {row[:20].strip(): dict(zip(NEEDS, row[20:].split(), strict=True)) for row in _ROWS}
 PARTS = {"key": "k", "id": "aaaaaaaaaaaaaaa", "user": "carol"}
 BODIES = {"right": b'{"right": "read"}', "account": b'{"defaultAccess": null}', "": b"{}"}
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = rules.now_ms()
-
-    def __call__(self) -> int:
-        return self.now
 
 
 class World:
