@@ -21,7 +21,7 @@ from storectl import __version__
 from storectl.engine.check import Check
 from storectl.engine.db import statements
 from storectl.engine.files import Files, flush_folder, write
-from storectl.engine.snapshot import Reading
+from storectl.engine.snapshot import DamagedError, Reading
 from storectl.engine.sqlite import SqliteDb
 from storectl.errors import CheckFailed, Conflict, InvalidInput, Local, NotFound
 from storectl.model import rules
@@ -34,6 +34,7 @@ PAGES = 2048
 PAGE_BYTES = 4096
 BLOCK_BYTES = 1024 * 1024
 BLOBS = 500
+NAMES_ALL = "storectl doctor --deep names all of it"
 
 HOLD_MS = 2 * 3600 * 1000
 """How long a backup that was killed keeps sweeps from deleting blobs."""
@@ -82,8 +83,7 @@ def restore(
     manifest = read_manifest(backup)
     with _appearing(folder) as part:
         write(part / DATABASE, _blocks(backup / DATABASE))
-        actual = _described(part, clock())
-        if actual.database_sha256 != manifest.database_sha256:
+        if _sha256(part / DATABASE) != manifest.database_sha256:
             raise CheckFailed(
                 f"{backup} is damaged: {DATABASE} is not the one that was written",
                 hint="use another backup",
@@ -156,7 +156,7 @@ def _damaged(finding: Finding) -> CheckFailed:
     return CheckFailed(
         f"Nothing was written, since there is damage: {where}{': ' if where else ''}"
         f"{finding.detail}",
-        hint="storectl doctor --deep names all of it",
+        hint=NAMES_ALL,
     )
 
 
@@ -167,18 +167,21 @@ def _described(part: Path, now: int) -> Manifest:
         ((storages, blobs, blob_bytes),) = db.all(statements("backup", "sqlite")["sizes"])
     finally:
         db.close()
-    with path.open("rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
     return Manifest(
         format=FORMAT,
         created_at=rules.iso(now),
         storectl=__version__,
         database_bytes=path.stat().st_size,
-        database_sha256=digest,
+        database_sha256=_sha256(path),
         storages=storages,
         blobs=blobs,
         blob_bytes=blob_bytes,
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _copied(manifest: Manifest) -> Copied:
@@ -203,6 +206,10 @@ def _appearing(place: Path) -> Iterator[Path]:
         _check_free(place)
         os.rename(part, place)
         flush_folder(place.parent)
+    except DamagedError as error:
+        raise CheckFailed(
+            f"Nothing was written, since the database is damaged: {error}", hint=NAMES_ALL
+        ) from error
     except OSError as error:
         raise Local(f"{place} cannot be written: {error.strerror}") from None
     finally:

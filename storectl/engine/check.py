@@ -18,7 +18,8 @@ from storectl.engine.deep import contents
 from storectl.engine.files import UNFINISHED
 from storectl.engine.finding import BACKUP, derivable, lost
 from storectl.engine.kvs import GRACE_SECS, UPLOAD_SECS
-from storectl.engine.snapshot import DamagedError, Reading
+from storectl.engine.snapshot import DamagedError, Reading, schema_of_a_store
+from storectl.engine.sqlite import APPLICATION_ID, migrations
 from storectl.engine.storage import StorageRow
 from storectl.errors import Local, StorectlError
 from storectl.model import rules
@@ -96,7 +97,14 @@ class Check:
                 )
 
     def _database(self) -> Iterator[Finding]:
-        """What SQLite finds itself. Indexes follow from their tables."""
+        """Whose file it is, and what SQLite finds itself. Indexes follow from their tables."""
+        mark, version = self._pragma("application_id"), self._pragma("user_version")
+        if mark != APPLICATION_ID or not 0 < version <= len(migrations("sqlite")):
+            detail = f"{self.path} is not marked as a store that this storectl knows"
+            yield lost("database", detail, remedy=BACKUP)
+        elif self.db.schema() != schema_of_a_store(version):
+            detail = f"{self.path}: its tables or indexes are not those of a store"
+            yield lost("database", detail, remedy=BACKUP)
         roots = {root: name for name, root in self.db.all(self.sql["indexes"])}
         for (text,) in self.db.all(f"PRAGMA integrity_check({MOST})"):
             if text == "ok" or text.startswith("*** in database"):
@@ -110,6 +118,10 @@ class Check:
         for table, rowid, parent, _ in self.db.all("PRAGMA foreign_key_check"):
             detail = f"row {rowid} of {table} names a {parent} that is not there"
             yield lost("database", detail, remedy=BACKUP)
+
+    def _pragma(self, name: str) -> int:
+        ((value,),) = self.db.all(f"PRAGMA {name}")
+        return int(value)
 
     def _storages(self) -> Iterator[Finding | Scope | Step]:
         total = self.db.one(self.sql["total_bytes"])

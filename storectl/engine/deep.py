@@ -101,8 +101,10 @@ class DatasetContents:
             yield derivable("items", "row does not describe its items", mend, self.row, place)
         else:
             low, high = max(at - first, 0), min(self.row.item_count - first, count)
-            whole = (low, high) == (0, count)
-            self.clean += items.clean if whole else count_clean(items.slice(low, high).lines, None)
+            if (low, high) == (0, count):
+                self.clean += items.clean
+            elif low < high:  # pushed since, or folded
+                self.clean += count_clean(items.slice(low, high).lines, None)
         yield raw_bytes
 
 
@@ -214,6 +216,6 @@ def _request(
     elif bool(handled) != (said.handled_at is not None):
         state = "handled" if handled else "pending"
         detail = f"stands as {state}, its handledAt says otherwise"
-        mend = ("place" if handled else "handle", {"request_no": no})
+        mend = ("place" if handled else "handle", {"request_no": no, "no": row.no})
         yield derivable("requests", detail, mend, row, id)
     yield len(body)

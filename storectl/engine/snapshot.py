@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import apsw
 
-from storectl.engine.db import Row
-from storectl.engine.sqlite import BUSY_MS, named
+from storectl.engine.db import Row, statements
+from storectl.engine.sqlite import BUSY_MS, migrations, named
 
 DamagedError = apsw.Error
 """What SQLite raises where it cannot read."""
@@ -44,6 +46,10 @@ class Reading:
         rows = self.all(sql, **values)
         return rows[0] if rows else None
 
+    def schema(self) -> frozenset[tuple[str, str]]:
+        """Tables and indexes by name, and how each was made, without comments and spaces."""
+        return _schema(self.connection)
+
     def many(self, sql: str, rows: Iterable[dict[str, Any]]) -> None:
         """Write rows of a temporary table."""
         self.connection.executemany(sql, rows)
@@ -73,7 +79,8 @@ class Reading:
                     backup.step(pages)
                     yield backup.remaining, backup.page_count
         except apsw.Error as error:
-            raise named(error, path) from error
+            damaged = isinstance(error, apsw.CorruptError)
+            raise named(error, self.path if damaged else path) from error
         finally:
             target.close()
             if self.connection.in_transaction:
@@ -81,3 +88,21 @@ class Reading:
 
     def close(self) -> None:
         self.connection.close()
+
+
+@cache
+def schema_of_a_store(version: int) -> frozenset[tuple[str, str]]:
+    """What Reading.schema() is where nothing is wrong."""
+    fresh = apsw.Connection(":memory:")
+    for step in migrations("sqlite")[:version]:
+        fresh.execute(step.read_text("utf-8")).fetchall()
+    found = _schema(fresh)
+    fresh.close()
+    return found
+
+
+def _schema(connection: apsw.Connection) -> frozenset[tuple[str, str]]:
+    rows = connection.execute(statements("check", "sqlite")["schema"]).fetchall()
+    return frozenset(
+        (str(name), "".join(re.sub(r"--.*", "", str(sql)).split())) for name, sql in rows
+    )

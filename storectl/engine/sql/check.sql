@@ -10,6 +10,9 @@ SELECT coalesce(sum(bytes), 0) FROM storage;
 -- indexes --
 SELECT name, rootpage FROM sqlite_schema WHERE type = 'index';
 
+-- schema --
+SELECT name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite\_stat%' ESCAPE '\';
+
 -- dataset --
 SELECT coalesce(sum(count), 0), coalesce(sum(raw_bytes), 0), coalesce(max(first + count), 0)
 FROM chunk WHERE storage_no = :no;
