@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import combinations
 
-import msgspec
-
 from storectl.errors import (
     Forbidden,
     InvalidInput,
@@ -24,14 +22,19 @@ from storectl.errors import (
     Unauthorized,
     Unsupported,
 )
+from storectl.formats.blocks import decoder
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
-from storectl.model.items import Items
+from storectl.model.items import Item, Items
+from storectl.transfer.windows import Rows
 
 LAG_SECS = 10.0
 """For so long a count of items may be behind. Source: apify-client-python, issue 118."""
 
 MOST_SUMS = 10
 """Batches in doubt at once of which any may be there; of more, all or none."""
+
+LOOKS = 4
+"""How often it is looked again at items whose answer breaks off."""
 
 NOT_THERE = (
     InvalidInput, NotFound, Unauthorized, Forbidden, TooLarge, Unsupported, RateLimited,
@@ -90,17 +93,19 @@ def landed(more: int | None, doubtful: Mapping[int, int]) -> set[int] | None:
 def holds(datasets: Datasets, ref: str, at: int, items: Items) -> bool:
     """Whether the items from a position on begin and end as these do."""
     lines = items.lines.split(b"\n")[:-1]
+    last = at + len(lines) - 1
+    rows = Rows(datasets, ref, ItemsQuery(), total=last + 1, jobs=1, retries=LOOKS)
     try:
-        return all(
-            msgspec.json.decode(b"".join(datasets.items(ref, one).lines))
-            == msgspec.json.decode(line)
-            for one, line in (
-                (ItemsQuery(offset=at, limit=1), lines[0]),
-                (ItemsQuery(offset=at + len(lines) - 1, limit=1), lines[-1]),
-            )
+        return _item(rows, at) == decoder(float)(lines[0]) and _item(rows, last) == decoder(float)(
+            lines[-1]
         )
-    except (StorectlError, msgspec.DecodeError, RecursionError):
+    except StorectlError:
         return False  # then it is sent again
+
+
+def _item(rows: Rows, at: int) -> list[Item]:
+    _, blocks = rows.answer(at, at + 1)
+    return decoder(float)(b"".join(blocks))
 
 
 class Sender:
