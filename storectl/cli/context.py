@@ -248,6 +248,7 @@ class Session:
             rate=self.settings.rate,
             part=self.settings.part,
             bytes_a_sec=self.settings.bytes_a_sec,
+            jobs=self.settings.jobs,
             debug=debug,
             waiting=self.output.note,
         )

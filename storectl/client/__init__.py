@@ -18,6 +18,7 @@ def open_store(
     rate: float | None = None,
     part: float = 1.0,
     bytes_a_sec: float | None = None,
+    jobs: int = 8,
     debug: Callable[[str], None] | None = None,
     waiting: Callable[[str], None] | None = None,
 ) -> ClientStore:
@@ -34,6 +35,7 @@ def open_store(
             rate=rate,
             part=part,
             bytes_a_sec=bytes_a_sec,
+            jobs=jobs,
             debug=debug,
             waiting=waiting,
         )

@@ -35,6 +35,7 @@ MOST_BYTES = 256 * 1024 * 1024
 
 MOST_ERROR_BYTES = 16 * 1024 * 1024
 SLOWEST_BYTES_A_SEC = 1000
+JOBS = 8
 REPEATABLE = ("GET", "HEAD", "PUT", "DELETE")
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _SECRETS = re.compile(r"(?i)((?:token|signature)=)[^&\s]+|(storectl_|apify_api_)[0-9A-Za-z]+")
@@ -48,7 +49,8 @@ class Http:
     ("full jitter"), and at least what Retry-After says. debug gets a line for
     each call, without secrets; waiting a line before each wait of a second or more.
     rate: requests a second, at most; part: of what the server allows; bytes_a_sec:
-    of bodies, there and back. retried: how often a call was made again, of all calls.
+    of bodies, there and back. jobs: calls at once, where one question takes several.
+    retried: how often a call was made again, of all calls.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Http:
         rate: float | None = None,
         part: float = 1.0,
         bytes_a_sec: float | None = None,
+        jobs: int = JOBS,
         debug: Callable[[str], None] | None = None,
         waiting: Callable[[str], None] | None = None,
         transport: httpx.BaseTransport | None = None,
@@ -69,6 +72,7 @@ class Http:
         self.server = server.rstrip("/").removesuffix("/v2")
         self.host = urlsplit(self.server).netloc
         self.retried = 0
+        self.jobs = jobs
         self._retries = retries
         self._debug = debug
         self._waiting = waiting

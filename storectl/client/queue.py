@@ -30,7 +30,6 @@ from storectl.model.queue import (
 from storectl.model.request import Request, check_key, check_request, no_request
 
 MAX_BATCH_BYTES = rules.MAX_PAYLOAD_BYTES - 1024
-UPDATES_AT_ONCE = 8
 TRIES = 4
 """How often a batch is sent at most, until the server leaves nothing of it unprocessed."""
 
@@ -139,7 +138,7 @@ class Queues(Keeper[Queue]):
 
         if len({each.id for each in sent}) < len(sent) or len(sent) == 1:
             return [put(each) for each in sent]
-        with ThreadPoolExecutor(UPDATES_AT_ONCE) as pool:
+        with ThreadPoolExecutor(self.http.jobs) as pool:
             return list(pool.map(put, sent))
 
     def delete_requests(
