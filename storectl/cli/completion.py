@@ -131,7 +131,7 @@ def _options(command: Command) -> Iterator[Word]:
     for param in command.params:
         if isinstance(param, TyperOption) and not param.hidden:
             choices = tuple(map(str, getattr(param.type, "choices", ())))
-            choices = choices or WORDS.get((command.name, param.name), ())
+            choices = choices or WORDS.get((command.name or "", param.name or ""), ())
             for name in param.opts:
                 yield Word(name, _first(param.help), not param.is_flag, choices)
 

@@ -250,6 +250,12 @@ def _link(
     else:
         made = store.access.link(asked.noun, storage.id, key=asked.key, secs=asked.life)
         signature, expires_at = made.signature, made.expires_at
+    gone_at = storage.expire_at
+    if isinstance(gone_at, str) and (expires_at is None or expires_at > gone_at):
+        output.warn(
+            f"{called(asked.noun, storage)} has no name and may be gone earlier, some days after "
+            f"its last use; storectl {asked.noun} rename {asked.ref} NAME keeps it"
+        )
     query = ({"signature": signature} if signature else {}) | dict(asked.query)
     row: Row = {
         "url": f"{base}{asked.path}" + (f"?{urlencode(query)}" if query else ""),

@@ -112,6 +112,16 @@ def test_what_cannot_be_is_told(
     assert said in done.err
 
 
+@pytest.mark.parametrize(("life", "warned"), [("--never", True), ("--expires=2h", False)])
+def test_a_link_that_may_outlive_its_storage_says_so(here: Here, life: str, warned: bool) -> None:
+    id = here("dataset", "create", "-q").out.strip()
+
+    made = here("dataset", "link", id, life, "--public-url", "http://a.example")
+
+    assert made.code == 0
+    assert ("has no name" in made.err) == warned
+
+
 @pytest.mark.parametrize("called", ["upper", "email"])
 def test_a_dry_run_finds_whom_the_change_would_find(here: Here, carol: str, called: str) -> None:
     here("dataset", "create", "prices")
