@@ -37,8 +37,8 @@ crash: $(VENV)/ready ## Servers and transfers killed, power cut, at many more po
 soak: $(VENV)/ready ## A server under mixed load for five minutes: memory, times, size; SOAK_SECS=3600
 	@SOAK_SECS=$${SOAK_SECS:-300} $(BIN)/python -m pytest tests/e2e/test_soak.py --capture=no
 
-fuzz: $(VENV)/ready ## Calls of every kind to every endpoint, by chance; FUZZ_EXAMPLES=1000 each
-	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-1000} $(BIN)/python -m pytest tests/server/test_openapi.py --numprocesses auto
+fuzz: $(VENV)/ready ## Calls of every endpoint and inputs of every parser, by chance; FUZZ_EXAMPLES=1000 each
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-1000} $(BIN)/python -m pytest tests/server/test_openapi.py tests/test_parsers.py --numprocesses auto
 
 bench: .bench/ready ## The table of measurements; ARGS=--quick for a smaller one
 	@.bench/venv/bin/python benchmarks/run.py $(ARGS)

@@ -205,11 +205,10 @@ def _typed(value: str) -> Any:
     """Numbers and truth values as such, `30/200` as two numbers, the rest as text."""
     if value in ("true", "false"):
         return value == "true"
-    if value.isdigit():
-        return int(value)
-    first, slash, second = value.partition("/")
-    if slash and first.isdigit() and second.isdigit():
-        return [int(first), int(second)]
+    numbers = value.split("/")
+    if len(numbers) <= 2 and len(value) <= 40 and all(each.isdecimal() for each in numbers):
+        found = [int(each) for each in numbers]
+        return found if len(found) == 2 else found[0]
     return value
 
 

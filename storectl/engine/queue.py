@@ -8,10 +8,10 @@ free, whether or not its row says so yet.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from storectl.engine.db import Tx
 from storectl.engine.request import (
@@ -340,9 +340,9 @@ class Cursor(Struct, rename="camel"):
 
 
 class Place(Struct):
-    """What a cursor of a list in order says."""
+    """What a cursor of a list in order says: 64 bits, as the database has."""
 
-    place: int
+    place: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 def cursor_after(id: str) -> str:
