@@ -181,7 +181,7 @@ def checked(page: ItemsPage, query: ItemsQuery) -> Iterator[bytes]:
 class Seams:
     """Looks at where lines meet: in what a good server sends, objects touch there.
 
-    are_plain: that all lines begin and end as objects do. That takes a third of the time
+    are_plain: that all lines begin and end as objects do. That takes half of the time
     of decoding them, and says nothing about what is inside of a line. lines: how many
     there are, if whoever reads them counts.
     """
