@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from storectl.errors import Internal, Local, StorectlError
 from storectl.model.store import Served
+from storectl.server.log import say
 from storectl.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _sweep(store: Served) -> None:
             store.sweep()
         except StorectlError as error:  # a full disk, a lock: the next minute may be better
             if error.message != told:
-                print(f"error: sweep: {error.message}", file=sys.stderr, flush=True)
+                say(f"error: sweep: {error.message}")
                 told = error.message
         time.sleep(SWEEP_SECS)
 

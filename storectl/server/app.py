@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -25,6 +24,7 @@ from storectl.model.token import Caller
 from storectl.server import access, dataset, kvs, queue, token
 from storectl.server.guard import admit, caller, locate, method_of
 from storectl.server.limits import Limits, OwnRates
+from storectl.server.log import say
 from storectl.server.settings import Settings
 from storectl.server.wire import (
     Answer,
@@ -188,13 +188,13 @@ def app(store: Served, settings: Settings) -> Wsgi:
             fast = endpoint.fast
             answer = answered(environ, endpoint, handler, parts, query)
         except (Local, Unavailable, Internal) as error:  # its paths are for the owner alone
-            print(f"error: {error.message}", file=sys.stderr, flush=True)
+            say(f"error: {error.message}")
             wait = error.retry_after_secs
             answer = refused(Unavailable(CANNOT, retry_after_secs=wait), environ)
         except StorectlError as error:
             answer = refused(error, environ)
         except Exception:  # a bug: the caller learns no more than that
-            traceback.print_exc(file=sys.stderr)
+            say(traceback.format_exc())
             answer = failed(Internal("Internal server error"))
         start_response(_STATUS[answer.status], answer.headers + always[fast])
         if environ["REQUEST_METHOD"] == "HEAD":
@@ -209,11 +209,9 @@ def _shared_rates(store: Served) -> Rates | None:
     try:
         return store.rates()
     except Local as error:
-        print(
+        say(
             f"warning: {error.message}; several servers of one store would each allow the full "
-            "rate limit",
-            file=sys.stderr,
-            flush=True,
+            "rate limit"
         )
         return None
 
