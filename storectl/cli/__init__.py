@@ -41,8 +41,10 @@ COMMANDS: dict[str, Entry] = {
     "serve": Entry(
         "serve", "Serve the embedded store to API clients, SDKs and Crawlee.", command="serve"
     ),
-    "backup": Entry("backup", "Copy a store, while others use it.", command="backup"),
-    "restore": Entry("backup", "Put a backup where no store is yet.", command="restore"),
+    "backup": Entry("backup", "Copy a store into a folder, while others use it.", command="backup"),
+    "restore": Entry(
+        "backup", "Put a backup where --store says, and where no store is yet.", command="restore"
+    ),
     "login": Entry("login", "Check a token and keep it for a profile.", command="login"),
     "logout": Entry("login", "Forget the stored token of a profile.", command="logout"),
     "whoami": Entry(
@@ -56,7 +58,7 @@ COMMANDS: dict[str, Entry] = {
         command="api",
     ),
     "doctor": Entry(
-        "doctor", "Check this installation, its store or its connection.", command="doctor"
+        "doctor", "Check this installation, and its store or its connection.", command="doctor"
     ),
     "completion": Entry(
         "completion", "Print or install the completion of a shell.", command="completion"

@@ -30,6 +30,8 @@ ROWS = 500
 MOST = 100
 """Findings of one kind in one storage; more of them say nothing new."""
 
+MOST_FILES = 10_000
+
 UNREADABLE = (DamagedError, TypeError, ValueError)
 """Also what a column raises that holds another type than it may, or text that is none."""
 
@@ -200,7 +202,7 @@ class Check:
             yield lost("record", "row does not describe its bytes", row, key)
 
     def _queue(self, row: StorageRow) -> Iterator[Finding]:
-        count, handled, size, first, last, shared = self._one("queue", row)
+        count, handled, size, first, last, shared, halves = self._one("queue", row)
         said = (row.request_count, row.handled_count, row.bytes)
         recount = ("recount_queue", {"no": row.no})
         if said != (count, handled, size):
@@ -214,9 +216,9 @@ class Check:
         if shared:
             parts = ("part_places", {"no": row.no})
             yield derivable("requests", f"{shared:,} stand where others stand", parts, row)
-        for (id,) in self.db.all(self.sql["locks"], no=row.no, limit=MOST):
-            mend = ("unlock", {"no": row.no, "id": id})
-            yield derivable("requests", "is locked by half, or handled and locked", mend, row, id)
+        if halves:
+            detail = f"{halves:,} are locked by half, or handled and locked"
+            yield derivable("requests", detail, ("unlock", {"no": row.no}), row)
 
     def _one(self, name: str, row: StorageRow) -> tuple[Any, ...]:
         (found,) = self.db.all(self.sql[name], no=row.no)
@@ -266,7 +268,7 @@ class Check:
         self.db.all(self.sql["forget_files"])
         self.db.many(self.sql["remember_file"], ({"blob": blob} for blob in self._there()))
         due = self.clock() + GRACE_SECS * 1000
-        for (blob,) in self.db.all(self.sql["unnamed_files"], limit=MOST):
+        for (blob,) in self.db.all(self.sql["unnamed_files"], limit=MOST_FILES):
             path = self.folder / "blobs" / blob[:2] / blob
             size = _size(path)
             if size is None and _size(path.with_name(blob + UNFINISHED)) is None:

@@ -63,17 +63,14 @@ SELECT no, key FROM record WHERE storage_no = :no AND key > :after ORDER BY key 
 SELECT size, sha256, body FROM record WHERE no = :no AND blob IS NULL;
 
 -- queue --
+-- The last two: requests whose place another has, and locks by half or of what is handled.
 SELECT count(*), coalesce(sum(ord IS NULL), 0), coalesce(sum(length(body)), 0),
-    coalesce(min(ord), 0), coalesce(max(ord), 0), count(ord) - count(DISTINCT ord)
+    coalesce(min(ord), 0), coalesce(max(ord), 0), count(ord) - count(DISTINCT ord),
+    coalesce(sum(
+        (ord IS NULL AND locked_until IS NOT NULL)
+        OR (locked_until IS NULL AND locked_by IS NOT NULL)
+    ), 0)
 FROM request WHERE storage_no = :no;
-
--- locks --
-SELECT id FROM request
-WHERE storage_no = :no AND (
-    (ord IS NULL AND locked_until IS NOT NULL)
-    OR (locked_until IS NULL AND locked_by IS NOT NULL)
-)
-ORDER BY id LIMIT :limit;
 
 -- requests --
 SELECT no, id FROM request WHERE storage_no = :no AND id > :after ORDER BY id LIMIT :limit;

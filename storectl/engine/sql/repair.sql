@@ -52,7 +52,8 @@ WHERE request.no = behind.no;
 
 -- unlock --
 UPDATE request SET locked_until = NULL, locked_by = NULL
-WHERE storage_no = :no AND id = :id AND (ord IS NULL OR locked_until IS NULL);
+WHERE storage_no = :no AND (ord IS NULL OR locked_until IS NULL)
+    AND (locked_until IS NOT NULL OR locked_by IS NOT NULL);
 
 -- handle --
 UPDATE request SET ord = NULL, locked_until = NULL, locked_by = NULL WHERE no = :request_no;
