@@ -43,15 +43,17 @@ def read(stream: BinaryIO, *, max_bytes: int, on_bad: OnBad) -> Iterator[Batch]:
             reject(line, f"item is over the limit of {LIMIT_BYTES:,} bytes", on_bad, TooLarge)
             line += 1
             continue
+        bare = False  # a CR alone: space in JSON, the end of a line for who reads it next
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
-        if items := _as_they_are(block):
+            bare = b"\r" in block
+        if not bare and (items := _as_they_are(block)):
             yield Batch(items, range(line, line + len(items)))
             line += len(items)
             continue
         lines = block.split(b"\n")
         del lines[-1]  # what is behind the last newline
-        if _are_objects(block, lines):
+        if not bare and _are_objects(block, lines):
             numbers = range(line, line + len(lines))
             yield from batches(lines, numbers, on_bad, max_bytes, block)
         else:
@@ -120,13 +122,15 @@ def _as_they_are(block: bytes) -> Items | None:
 
 def _elements(lines: list[bytes], line: int, on_bad: OnBad) -> tuple[list[bytes], Sequence[int]]:
     """The values on lines, without space around, and the line of each. line: of the first."""
-    lines = [each.strip().replace(b"\r", b" ") for each in lines]
+    lines = [each.strip() for each in lines]
     numbers = array("I", [line + at for at, each in enumerate(lines) if each])
     lines = [each for each in lines if each]
     if _are_objects(b"\n".join(lines), lines):
-        return lines, numbers
+        return [each.replace(b"\r", b" ") for each in lines], numbers
     good = [at for at, each in enumerate(lines) if _is_json(each, numbers[at], on_bad)]
-    return [mended(lines[at]) for at in good], array("I", [numbers[at] for at in good])
+    return [mended(lines[at]).replace(b"\r", b" ") for at in good], array(
+        "I", [numbers[at] for at in good]
+    )
 
 
 def _are_objects(block: bytes, lines: list[bytes]) -> bool:

@@ -260,3 +260,13 @@ def test_one_bad_line_among_good_ones_is_the_only_one_refused(line: str) -> None
 
     assert kept.splitlines() == good * 2
     assert {number for number, _ in refused} == set(range(4, 5 + line.count("\n")))
+
+
+def test_a_lone_carriage_return_is_a_space_between_tokens_and_refused_in_a_string() -> None:
+    """Left as it is, it would end a line for many who read the items next."""
+    body = b'{"a":1}\n{"b":\r2}\n{"c":"x\ry"}\r\n{"d":3}\r\n'
+
+    kept, refused = bad("jsonl", body)
+
+    assert kept == b'{"a":1}\n{"b": 2}\n{"d":3}\n'
+    assert [number for number, _ in refused] == [3]
