@@ -201,7 +201,7 @@ PRIVATE_USER: Schema = {
 OPTIONS = tuple(
     name
     for name in Options.__struct_encode_fields__
-    if name not in ("feed_link", "columns")  # those follow from the query
+    if name not in ("feed_link", "columns", "csv_safe")  # they follow from the query, or are ours
 )
 
 
