@@ -241,6 +241,8 @@ def unpacked(codec: int, crc: int | None, body: bytes) -> bytes:
     except AttributeError:
         machine = _of_thread.unpacking = zstandard.ZstdDecompressor()
     try:
+        if zstandard.get_frame_parameters(body).content_size > rules.MAX_PAYLOAD_BYTES:
+            raise Local("A chunk of items is damaged: it claims more than a chunk can hold")
         return machine.decompress(body)  # type: ignore[no-any-return]
     except zstandard.ZstdError as error:
         raise Local(f"A chunk of items is damaged: {error}") from None

@@ -14,6 +14,7 @@ import apsw
 
 from storectl.engine.db import Row, statements
 from storectl.engine.sqlite import BUSY_MS, migrations, named
+from storectl.errors import Local
 
 DamagedError = apsw.Error
 """What SQLite raises where it cannot read."""
@@ -79,8 +80,12 @@ class Reading:
                     backup.step(pages)
                     yield backup.remaining, backup.page_count
         except apsw.Error as error:
-            damaged = isinstance(error, apsw.CorruptError)
-            raise named(error, self.path if damaged else path) from error
+            if isinstance(error, apsw.CorruptError):
+                raise named(error, self.path) from error
+            raise Local(
+                f"{self.path} could not be copied to {path}",
+                hint="is there space on its disk?",
+            ) from error
         finally:
             target.close()
             if self.connection.in_transaction:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storectl.engine import open_store
+from storectl.errors import Local
 from storectl.model.dataset import ItemsQuery
 from storectl.model.storage import ListQuery
 
@@ -311,6 +312,26 @@ def test_a_bit_that_flips_in_any_body_is_found(store: Path, data: st.DataObject)
     assert found.check == {"chunk": "items", "record": "record"}[table]
 
 
+def test_a_chunk_that_claims_terabytes_is_damage_and_takes_no_memory(store: Path) -> None:
+    table, no, body = max(rows_of_bodies(store), key=lambda row: len(row[2]))
+    eight_bytes_of_size = bytes([0xE4]) + (1 << 45).to_bytes(8, "little")
+    change(
+        store,
+        "UPDATE chunk SET body = ? WHERE no = ?",
+        body[:4] + eight_bytes_of_size + body[9:],
+        no,
+    )
+    opened = open_store(str(store))
+
+    with pytest.raises(Local, match="claims more than a chunk can hold"):
+        list(opened.datasets.items("~things", ItemsQuery()).lines)
+    opened.close()
+    (found,) = look(store)
+
+    assert table == "chunk"
+    assert (found.check, found.harm) == ("items", "lost")
+
+
 @bounded
 @given(at=st.integers(0, len(BIG) - 2), bit=st.integers(0, 7), which=st.integers(0, 1))
 def test_a_bit_that_flips_in_any_blob_is_found(store: Path, at: int, bit: int, which: int) -> None:
@@ -353,6 +374,7 @@ def test_a_database_with_a_byte_changed_anywhere_is_told_or_reads_the_same(
 WRITER = """
 import os, random, sys
 from storectl.engine import open_store
+from storectl.errors import Local
 from storectl.errors import NotFound
 from storectl.model.items import Items
 from storectl.model.kvs import Record
