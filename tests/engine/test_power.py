@@ -29,7 +29,10 @@ from .disk import Disk, Image, forgetful
 SEEDS = range(int(os.environ.get("POWER_SEEDS", "2")))
 STEPS = 60
 CUTS = 40
-"""Of one seed, at most; about as many as there are steps."""
+"""Of one seed, at most."""
+
+CHANGES = 40
+"""Of files, between one cut and the next, more or less; a step makes about twenty."""
 
 NAME = {"dataset": "~rows", "kvs": "~box", "queue": "~crawl"}
 
@@ -146,7 +149,7 @@ def test_a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged(
     states: list[dict[str, Any]] = []
 
     def cut() -> None:
-        if states and len(cuts) < CUTS and chance.random() < CUTS / (STEPS * 12):
+        if states and len(cuts) < CUTS and chance.random() < 1 / CHANGES:
             cuts.append((disk.image(chance), len(states) - 1, load.now))
 
     with forgetful(tmp_path / "new" / "store", cut) as disk:
