@@ -246,14 +246,14 @@ def test_what_four_writers_were_told_before_is_in_it(store: Path, tmp_path: Path
             number += 1
             acknowledged[writer] = number
             if number == 3:
-                going.wait(60)
+                going.wait(300)
         mine.close()
 
     writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for writer in writers:
         writer.start()
     try:
-        going.wait(60)
+        going.wait(300)
         for attempt in range(3):
             before = dict(acknowledged)
             new = restore(back_up(store, tmp_path / f"b{attempt}"), tmp_path / f"new{attempt}")
@@ -267,7 +267,7 @@ def test_what_four_writers_were_told_before_is_in_it(store: Path, tmp_path: Path
     finally:
         stop.set()
         for writer in writers:
-            writer.join(60)
+            writer.join(300)
 
 
 def test_a_blob_that_is_replaced_while_it_is_copied_is_in_it_and_goes_afterwards(

@@ -394,7 +394,7 @@ while True:
         made = [{"url": f"https://example.com/{sys.argv[2]}/{number}/{n}"} for n in range(5)]
         made = [{**each, "uniqueKey": each["url"]} for each in made]
         store.queues.add("~urls", made, forefront=chance.random() < 0.5)
-        for each in store.queues.lock_head("~urls", lock_secs=60, limit=3, client_key="w").items:
+        for each in store.queues.lock_head("~urls", lock_secs=9999, limit=3, client_key="w").items:
             full = store.queues.request("~urls", each["id"])
             if chance.random() < 0.5:
                 full = {**full, "handledAt": "2026-01-01T00:00:00.000Z"}
