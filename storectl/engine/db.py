@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -47,6 +47,14 @@ class Db(Protocol):
         Work of several threads may share one commit, and may be run again after
         another's failure: it must change nothing but the database.
         """
+        ...
+
+    def together(self, works: Sequence[Callable[[], Answer]]) -> list[Answer]:
+        """Run pieces of work that call write() in one transaction; see model/store.py `Served`."""
+        ...
+
+    def hurry(self) -> None:
+        """From now on write() raises TakesLong in the thread that calls this."""
         ...
 
     def close(self) -> None: ...

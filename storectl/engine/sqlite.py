@@ -10,9 +10,9 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, Generic
 
 import apsw
@@ -21,6 +21,7 @@ from storectl.engine.db import SQL_DIR, Answer, Row, Taken
 from storectl.engine.files import make_folder
 from storectl.engine.turns import Turns
 from storectl.errors import Internal, Local, StorectlError, Unavailable
+from storectl.model.store import TakesLong
 
 APPLICATION_ID = 0x73746F72
 OLDEST_SQLITE = (3, 51, 3)
@@ -77,6 +78,9 @@ class SqliteDb:
         self._mutex = Lock()
         self._leading = False
         self._closed = False
+        self._inside = 0  # the thread that runs works together; 0 is none
+        self._undone: BaseException | None = None
+        self._hurried = 0
         self._turns = Turns(folder)
         try:
             self._writer = self._connect()
@@ -88,6 +92,8 @@ class SqliteDb:
     def all(self, sql: str, **values: Any) -> list[Row]:
         connection = None
         try:
+            if self._inside == get_ident():
+                return self._tx.all(sql, **values)  # with what this transaction has written
             connection = self._idle.pop() if self._idle else self._connect()
             return connection.execute(sql, values).fetchall()
         except apsw.Error as error:
@@ -106,6 +112,11 @@ class SqliteDb:
         return self._turns.count()
 
     def write(self, work: Callable[[SqliteTx], Answer]) -> Answer:
+        thread = get_ident()
+        if thread == self._inside:
+            return self._nested(work)
+        if thread == self._hurried:
+            raise TakesLong
         job = _Job(work)
         with self._mutex:
             if self._closed:
@@ -123,6 +134,22 @@ class SqliteDb:
         if job.error is not None:
             raise job.error
         return job.answer  # type: ignore[return-value]
+
+    def together(self, works: Sequence[Callable[[], Answer]]) -> list[Answer]:
+        def all_of_them(_: SqliteTx) -> list[Answer]:
+            self._undone, self._inside = None, get_ident()
+            try:
+                found = [work() for work in works]
+            finally:
+                self._inside = 0
+            if self._undone is not None:  # whatever the works made of it
+                raise self._undone
+            return found
+
+        return self.write(all_of_them)
+
+    def hurry(self) -> None:
+        self._hurried = get_ident()
 
     def close(self) -> None:
         with self._mutex:
@@ -182,6 +209,27 @@ class SqliteDb:
             self._writer.execute("ROLLBACK TO job")
             job.error = named(error, self.path) if isinstance(error, apsw.Error) else error
         self._writer.execute("RELEASE job")
+
+    def _nested(self, work: Callable[[SqliteTx], Answer]) -> Answer:
+        """Run one of the works that are done together; its failure undoes it alone.
+
+        Where SQLite has undone everything (a full disk), there is nothing to go on with.
+        """
+        if self._undone is not None:
+            raise self._undone
+        self._writer.execute("SAVEPOINT nested")
+        try:
+            answer = work(self._tx)
+        except BaseException as error:
+            failure = named(error, self.path) if isinstance(error, apsw.Error) else error
+            try:
+                self._writer.execute("ROLLBACK TO nested")
+                self._writer.execute("RELEASE nested")
+            except apsw.Error:
+                self._undone = failure
+            raise failure from None
+        self._writer.execute("RELEASE nested")
+        return answer
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(

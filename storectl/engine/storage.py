@@ -16,6 +16,7 @@ from storectl.errors import Conflict, InvalidInput, Local, NotFound, Unavailable
 from storectl.model import rules
 from storectl.model.ref import Ref
 from storectl.model.storage import Change, Listed, ListQuery, Storage
+from storectl.model.store import TakesLong
 from storectl.model.token import User
 
 Kind = TypeVar("Kind", bound=Storage)
@@ -100,6 +101,10 @@ class Reads:
             db.write(lambda tx: tx.many(sql, rows))
         except Local:
             return
+        except TakesLong:
+            for row in rows:
+                self.add(**row)
+            raise
 
 
 class Keeper(Generic[Kind]):

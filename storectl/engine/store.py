@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from storectl.engine.token import Tokens, make_user
 from storectl.errors import Internal, Local, NotFound, Unavailable
 from storectl.model import rules
 from storectl.model.ref import Ref
-from storectl.model.store import Place
+from storectl.model.store import Done, Place
 from storectl.model.token import Caller, User
 
 if TYPE_CHECKING:
@@ -176,6 +176,12 @@ class EngineStore(View):
 
         return Sweep(self._db, Files(self.folder / "blobs"), self.keeper, self.now_ms)
 
+    def hurry(self) -> None:
+        self._db.hurry()
+
+    def together(self, works: Sequence[Callable[[], Done]]) -> list[Done]:
+        return self._db.together(works)
+
     def ping(self) -> None:
         self._db.one("SELECT 1")
         if time.monotonic() - self._flushed > FLUSH_SECS:
@@ -183,8 +189,8 @@ class EngineStore(View):
 
     def flush(self) -> None:
         """Count the reads so far in the database."""
-        self._flushed = time.monotonic()
         self._reads.flush(self._db)
+        self._flushed = time.monotonic()
 
     def close(self) -> None:
         self._reads.flush(self._db)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:  # a command about one noun loads no other
     from storectl.model.limits import Rates
     from storectl.model.queue import Queues
     from storectl.model.token import Caller, Tokens, User
+
+Done = TypeVar("Done")
 
 
 class Store(Protocol):
@@ -54,6 +57,10 @@ class Place(Struct, frozen=True):
     token_id: str | None = None
 
 
+class TakesLong(Exception):
+    """This cannot be done here, where others wait; nothing was done. Do it elsewhere."""
+
+
 class Served(Store, Protocol):
     """A store that a server can speak for: it knows users by their tokens."""
 
@@ -86,6 +93,18 @@ class Served(Store, Protocol):
 
     def sweep(self) -> int:
         """Remove what is over, unless another process is at it; how many storages expired."""
+        ...
+
+    def hurry(self) -> None:
+        """From now on what has to write raises TakesLong in the thread that calls this."""
+        ...
+
+    def together(self, works: Sequence[Callable[[], Done]]) -> list[Done]:
+        """Run pieces of work, each of which may write, with one commit for all.
+
+        The failure of one undoes what it wrote, and has to be caught by it. Raises what
+        keeps the commit from being made: then nothing is written.
+        """
         ...
 
     def ping(self) -> None:
