@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,12 @@ from storectl.server.log import say
 from storectl.server.settings import Settings
 
 if TYPE_CHECKING:
-    from storectl.server.app import Wsgi
+    from storectl.server.loop import Loop
 
-THREADS = 64
 SWEEP_SECS = 60.0
+SWITCH_SECS = 0.001
+"""How long a thread that computes keeps the loop waiting."""
+
 BACKLOG = 2048
 MOST_CONNECTIONS = 16_384
 FILES = 1024
@@ -37,15 +40,14 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8010,
     on_ready: Callable[[str], None],
-    threads: int = THREADS,
 ) -> None:
     """Serve until SIGINT or SIGTERM. on_ready gets the address once it answers.
 
-    open_store is called in the process that serves: one, with a pool of threads.
-    Calls block on the database there, and writers that wait together share a
-    commit; idle connections cost no thread. Raises Local if the port cannot be had.
+    open_store is called in the process that serves: one, with a loop, see loop.py.
+    Connections that are idle, stalled or slow cost no thread. Raises Local if the port
+    cannot be had.
     """
-    from granian.constants import HTTPModes, Interfaces  # 100 ms, for this command alone
+    from granian.constants import HTTPModes, Interfaces, Loops  # 100 ms, for this command alone
     from granian.http import HTTP1Settings
     from granian.server import Server
 
@@ -56,9 +58,9 @@ def serve(
         "storectl",
         address=host,
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop if find_spec("uvloop") else Loops.asyncio,
         http=HTTPModes.http1,  # what may be HTTP/2 is waited for without a limit of time
-        blocking_threads=threads,
         backpressure=_connections(),
         backlog=BACKLOG,
         log_enabled=False,
@@ -104,19 +106,17 @@ def _mind_signals(interrupt: Callable[[], None], telling: int, hangup: object) -
 
 def _load(
     open_store: Callable[[], Served], settings: Settings, alive: tuple[int, int], *_: object
-) -> Wsgi:
+) -> Loop:
     """In the serving process: the application, and an end to it when its parent is killed."""
-    from multiprocessing.util import Finalize
-
-    from storectl.server.app import app
+    from storectl.server.loop import Loop
 
     if os.name == "posix":
         os.setpgid(0, 0)  # Ctrl-C is for the parent: two signals at once could block each other
     threading.Thread(target=_end_with_parent, args=alive, daemon=True).start()
+    sys.setswitchinterval(SWITCH_SECS)
     store = open_store()
-    Finalize(None, store.close, exitpriority=1)
     threading.Thread(target=_sweep, args=(store,), daemon=True).start()
-    return app(store, settings)
+    return Loop(store, settings)
 
 
 def _sweep(store: Served) -> None:
@@ -167,7 +167,7 @@ def _connections() -> int:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return max(wanted - FILES, THREADS)
+    return max(wanted - FILES, 64)
 
 
 def _free(host: str, port: int) -> int:

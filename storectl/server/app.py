@@ -1,12 +1,11 @@
-"""The WSGI application: route, admit, handle, answer."""
+"""The application: route, admit, handle, answer."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from storectl.errors import (
     Internal,
@@ -19,7 +18,7 @@ from storectl.errors import (
 )
 from storectl.model.endpoint import Endpoint
 from storectl.model.limits import Rates
-from storectl.model.store import Served
+from storectl.model.store import Served, TakesLong
 from storectl.model.token import Caller
 from storectl.server import access, dataset, kvs, queue, token
 from storectl.server.guard import admit, caller, locate, method_of
@@ -29,15 +28,14 @@ from storectl.server.settings import Settings
 from storectl.server.wire import (
     Answer,
     Call,
+    Gone,
     Handler,
     check_host,
     failed,
     path_text,
     queried,
-    refused,
 )
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 CANNOT = "This server cannot read or write its store now; its log says why"
 FAILURES = 10
 """Wrong tokens a second that are told so, from one address: then 429. Good ones still work."""
@@ -52,7 +50,6 @@ HANDLERS: dict[Endpoint, Handler] = {
     **access.HANDLERS,
 }
 
-_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _CORS = [
     ("Access-Control-Allow-Origin", "*"),
     (
@@ -136,17 +133,73 @@ class Node:
         return self.other
 
 
-def app(store: Served, settings: Settings) -> Wsgi:
-    """Speak the store over HTTP, in every thread that the server calls from."""
-    routes = Routes(HANDLERS)
-    limits = Limits(settings.rate_limit, _shared_rates(store) if settings.rate_limit else None)
-    tried = OwnRates(lambda: store.now_ms() * 1_000_000)
-    failures = Limits((FAILURES, FAILURES) if settings.rate_limit else None, tried)
-    always = {fast: [*_CORS, ("X-RateLimit-Limit", limits.header(fast))] for fast in (False, True)}
+class Admitted(NamedTuple):
+    """A call that may be made, without its body."""
 
-    def routed(environ: dict[str, Any]) -> tuple[Endpoint, Handler, dict[str, str], dict[str, str]]:
+    endpoint: Endpoint
+    handler: Handler
+    call: Call
+
+
+class App:
+    """The API on a store, without a wire: admit a request, then answer it.
+
+    A request is a mapping with the names of CGI, see `Call`. May be used by several threads.
+    """
+
+    def __init__(self, store: Served, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        self._routes = Routes(HANDLERS)
+        rates = _shared_rates(store) if settings.rate_limit else None
+        self._limits = Limits(settings.rate_limit, rates)
+        tried = OwnRates(lambda: store.now_ms() * 1_000_000)
+        self._failures = Limits((FAILURES, FAILURES) if settings.rate_limit else None, tried)
+        self._always = {
+            fast: [*_CORS, ("X-RateLimit-Limit", self._limits.header(fast))]
+            for fast in (False, True)
+        }
+
+    def admit(self, environ: dict[str, Any]) -> Admitted | Answer:
+        """Find who may do what the request asks for, or refuse it. Its body is not touched."""
+        fast = False
+        try:
+            endpoint, handler, parts, query = self._routed(environ)
+            fast = endpoint.fast
+            return Admitted(endpoint, handler, self._let_in(environ, endpoint, parts, query))
+        except TakesLong:
+            raise
+        except Exception as error:
+            return self.refused(error, fast)
+
+    def answer(
+        self, admitted: Admitted, body: Iterable[bytes] = (), *, hurried: bool = False
+    ) -> Answer:
+        """Make the call. hurried: raises TakesLong if others would have to wait for it."""
+        endpoint, handler, call = admitted
+        try:
+            answer = handler(call._replace(body=body, hurried=hurried))
+        except (TakesLong, Gone):
+            raise
+        except Exception as error:
+            return self.refused(error, endpoint.fast)
+        return answer._replace(headers=answer.headers + self._always[endpoint.fast])
+
+    def refused(self, error: Exception, fast: bool = False) -> Answer:
+        """What is said of a failure."""
+        if isinstance(error, Local | Unavailable | Internal):  # its paths are for the owner alone
+            say(f"error: {error.message}")
+            error = Unavailable(CANNOT, retry_after_secs=error.retry_after_secs)
+        elif not isinstance(error, StorectlError):  # a bug: the caller learns no more than that
+            say("".join(traceback.format_exception(error)))
+            error = Internal("Internal server error")
+        answer = failed(error)
+        return answer._replace(headers=answer.headers + self._always[fast])
+
+    def _routed(
+        self, environ: dict[str, Any]
+    ) -> tuple[Endpoint, Handler, dict[str, str], dict[str, str]]:
         check_host(environ)
-        methods, parts = routes.find(path_text(environ))
+        methods, parts = self._routes.find(path_text(environ))
         query = queried(environ)
         method = method_of(environ, query)
         if method == "OPTIONS":
@@ -156,52 +209,31 @@ def app(store: Served, settings: Settings) -> Wsgi:
             raise _not_allowed(methods)
         return *found, parts, query
 
-    def answered(
+    def _let_in(
+        self,
         environ: dict[str, Any],
         endpoint: Endpoint,
-        handler: Handler,
         parts: dict[str, str],
         query: dict[str, str],
-    ) -> Answer:
+    ) -> Call:
+        store, settings = self._store, self._settings
         if endpoint.noun == "server":
-            return handler(Call(environ, query, parts, store, settings))
-        who = called_by(environ, query)
+            return Call(environ, query, parts, store, settings)
+        who = self._called_by(environ, query)
         place = admit(store, endpoint, parts.pop("ref", ""), who, query, parts, settings)
         known = place.id if place else who.user.id if who else environ.get("REMOTE_ADDR", "")
-        limits.check(known, endpoint.fast)
+        self._limits.check(known, endpoint.fast)
         # Whom the guard lets in finds the storage by its ID, whoever they are.
         seen = store.acting(None if place else who)
         again = partial(locate, store, endpoint.noun, who)
-        return handler(Call(environ, query, parts, seen, settings, who, place, again, store.now_ms))
+        return Call(environ, query, parts, seen, settings, who, place, again, store.now_ms)
 
-    def called_by(environ: dict[str, Any], query: dict[str, str]) -> Caller | None:
+    def _called_by(self, environ: dict[str, Any], query: dict[str, str]) -> Caller | None:
         try:
-            return caller(store, environ, query)
+            return caller(self._store, environ, query)
         except Unauthorized:
-            failures.check(environ.get("REMOTE_ADDR", ""), fast=False)
+            self._failures.check(environ.get("REMOTE_ADDR", ""), fast=False)
             raise
-
-    def run(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        fast = False
-        try:
-            endpoint, handler, parts, query = routed(environ)
-            fast = endpoint.fast
-            answer = answered(environ, endpoint, handler, parts, query)
-        except (Local, Unavailable, Internal) as error:  # its paths are for the owner alone
-            say(f"error: {error.message}")
-            wait = error.retry_after_secs
-            answer = refused(Unavailable(CANNOT, retry_after_secs=wait), environ)
-        except StorectlError as error:
-            answer = refused(error, environ)
-        except Exception:  # a bug: the caller learns no more than that
-            say(traceback.format_exc())
-            answer = failed(Internal("Internal server error"))
-        start_response(_STATUS[answer.status], answer.headers + always[fast])
-        if environ["REQUEST_METHOD"] == "HEAD":
-            return []
-        return [answer.body] if isinstance(answer.body, bytes) else answer.body
-
-    return run
 
 
 def _shared_rates(store: Served) -> Rates | None:

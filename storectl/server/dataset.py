@@ -48,13 +48,7 @@ def items(call: Call) -> Answer:
     if call.environ["REQUEST_METHOD"] == "HEAD":
         return Answer(200, headers)
     length = page.bytes if name == "jsonl" and not options.bom else None
-    return streamed(
-        200,
-        headers,
-        write(name, page.lines, options),
-        length=length,
-        self_closing=kind.self_closing,
-    )
+    return streamed(200, headers, write(name, page.lines, options), length=length)
 
 
 def statistics(call: Call) -> Answer:

@@ -12,6 +12,7 @@ from storectl.formats.encoding import decoded, most_unpacked
 from storectl.model import kvs, rules
 from storectl.model.kvs import KeysPage, KeysQuery, Record
 from storectl.model.storage import Storage
+from storectl.model.store import TakesLong
 from storectl.server.archive import zipped
 from storectl.server.guard import is_restricted
 from storectl.server.storage import handlers, signed_query
@@ -46,7 +47,7 @@ def records(call: Call) -> Answer:
         ("Content-Type", "application/zip"),
         ("Content-Disposition", f'attachment; filename="{call.ref}.zip"'),
     ]
-    return streamed(200, headers, zipped(_plain_records(call, query, page)), self_closing=True)
+    return streamed(200, headers, zipped(_plain_records(call, query, page)))
 
 
 def record(call: Call) -> Answer:
@@ -54,6 +55,8 @@ def record(call: Call) -> Answer:
     key = call.parts["key"]
     found = call.store.kvs.record(call.ref, key)
     if not accepts(call.environ.get("HTTP_ACCEPT_ENCODING"), found.content_encoding):
+        if call.hurried:
+            raise TakesLong
         found = _unpacked(call, found)
     headers = _headers(found)
     if call.flag("attachment"):
@@ -81,7 +84,7 @@ def put(call: Call) -> Answer:
             content_type=call.environ.get("CONTENT_TYPE") or "application/octet-stream",
             content_encoding=call.environ.get("HTTP_CONTENT_ENCODING"),
             size=call.declared,
-            body=call.blocks(),
+            body=call.body,
         ),
     )
     return created(url(call.base, kvs.RECORD.url(ref=call.ref, key=key)))

@@ -1,13 +1,11 @@
-"""Between WSGI and the handlers: queries and bodies in, envelopes and errors out."""
+"""Between a request and the handlers: queries and bodies in, envelopes and errors out."""
 
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from math import ceil
-from threading import BoundedSemaphore
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
 
@@ -25,16 +23,22 @@ from storectl.server.settings import Settings
 
 JSON = "application/json; charset=utf-8"
 GATHER_BYTES = 1024 * 1024
-READ_BYTES = 256 * 1024
-DRAIN_BYTES = 64 * 1024 * 1024
-DRAINING_THREADS = 8
 MOST_FIELDS = 200
 _FLAGS = {"1": True, "true": True, "0": False, "false": False, "": True}
 _HOST = re.compile(r"(?:[a-zA-Z0-9._-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{0,5})?")
-_draining = BoundedSemaphore(DRAINING_THREADS)
 _encode = msgspec.json.Encoder().encode
 
 Shape = TypeVar("Shape")
+
+
+class Gone(Exception):
+    """The sender went away half-way: there is nothing to do and nobody to tell."""
+
+
+class TooSlow(InvalidInput):
+    """The sender did not send what it announced."""
+
+    type, status = "request-timeout", 408
 
 
 class Answer(NamedTuple):
@@ -48,11 +52,13 @@ class Answer(NamedTuple):
 class Call(NamedTuple):
     """One request, after the guard has let it in.
 
+    environ: the request under the names of CGI, and its scheme as `URL_SCHEME`.
     ref: the ID of the storage, resolved; empty where the path has none.
     parts: the other placeholders of the path, decoded. store: seen by the caller, or
     where there is a storage by nobody: it is found by its ID. place: with the right
     of the caller; again: that of another ref of the noun, or as it is by now.
-    now_ms: the clock of the store.
+    now_ms: the clock of the store. body: in blocks as they come, still encoded; Gone if
+    it does not come whole. hurried: others wait, so that what takes long raises TakesLong.
     """
 
     environ: Mapping[str, Any]
@@ -64,6 +70,8 @@ class Call(NamedTuple):
     place: Place | None = None
     again: Callable[[str], Place] | None = None
     now_ms: Callable[[], int] = rules.now_ms
+    body: Iterable[bytes] = ()
+    hurried: bool = False
 
     @property
     def ref(self) -> str:
@@ -85,7 +93,7 @@ class Call(NamedTuple):
         if self.settings.public_url:
             return self.settings.public_url
         host = self.environ.get("HTTP_HOST") or "localhost"
-        return f"{self.environ['wsgi.url_scheme']}://{host}"
+        return f"{self.environ['URL_SCHEME']}://{host}"
 
     def text(self, name: str) -> str | None:
         """A query value, None where it is absent or empty."""
@@ -121,15 +129,6 @@ class Call(NamedTuple):
         value = self.query.get(name)
         return tuple(part.strip() for part in value.split(",") if part.strip()) if value else ()
 
-    def blocks(self) -> Iterator[bytes]:
-        """The body as it comes, still encoded. InvalidInput if its sender hangs up half-way."""
-        read = self.environ["wsgi.input"].read
-        size = 0
-        while block := read(READ_BYTES):
-            size += len(block)
-            yield block
-        self._check_whole(size)
-
     @property
     def idempotency_key(self) -> str | None:
         return check_idempotency_key(self.environ.get("HTTP_IDEMPOTENCY_KEY"))
@@ -137,28 +136,14 @@ class Call(NamedTuple):
     @property
     def declared(self) -> int | None:
         """Bytes of the body, None where it comes in chunks."""
-        length = self.environ.get("CONTENT_LENGTH")
-        if not length or self.environ.get("HTTP_TRANSFER_ENCODING"):
-            return None
-        return int(length)
-
-    def _check_whole(self, size: int) -> None:
-        """The server ends a body that is cut off like one that is whole."""
-        if self.declared is not None and size != self.declared:
-            raise InvalidInput(
-                f"Body ended after {size} of {self.declared} bytes", type="invalid-request"
-            )
+        return declared(self.environ)
 
     def payload(self) -> bytes:
         """The whole body of a JSON endpoint, unpacked, at most 9 MiB."""
         if self.declared is not None and self.declared > MAX_PAYLOAD_BYTES:
             raise too_large(self.declared)
         encoding = self.environ.get("HTTP_CONTENT_ENCODING")
-        if not encoding and self.declared is not None:
-            body = bytes(self.environ["wsgi.input"].read(MAX_PAYLOAD_BYTES + 1))
-            self._check_whole(len(body))
-            return body
-        return b"".join(decoded(self.blocks(), encoding, limit=MAX_PAYLOAD_BYTES, over=too_large))
+        return b"".join(decoded(self.body, encoding, limit=MAX_PAYLOAD_BYTES, over=too_large))
 
     def json(self, shape: type[Shape] = object, *, empty: Any = None) -> Shape:  # type: ignore[assignment]
         """The body as JSON of some shape; `empty` where there is no body."""
@@ -179,6 +164,12 @@ class Call(NamedTuple):
         if not isinstance(found, dict):
             raise InvalidInput("POST data must be a JSON object", type="invalid-request")
         return found
+
+
+def declared(environ: Mapping[str, Any]) -> int | None:
+    """Bytes that the body of a request has, None where it comes in chunks or not at all."""
+    length = environ.get("CONTENT_LENGTH")
+    return int(length) if length and "HTTP_TRANSFER_ENCODING" not in environ else None
 
 
 def bad_parameter(name: str, wanted: str, value: str) -> InvalidInput:
@@ -241,45 +232,17 @@ def failed(error: StorectlError) -> Answer:
     return Answer(error.status, headers, _encode({"error": told}))
 
 
-def refused(error: StorectlError, environ: Mapping[str, Any]) -> Answer:
-    """The failure, told at once; then what is left of the body is read, up to 64 MiB.
-
-    Else the connection is reset, and a sender who is still busy never hears why.
-    """
-    answer = failed(error)
-    if not (environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")):
-        return answer
-    assert isinstance(answer.body, bytes)
-    headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
-    return Answer(answer.status, headers, _then_drained(answer.body, environ["wsgi.input"].read))
-
-
-def _then_drained(body: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
-    yield body
-    if not _draining.acquire(blocking=False):  # a silent sender holds a thread: a few may
-        return
-    try:
-        left = DRAIN_BYTES
-        while left > 0 and (block := read(READ_BYTES)):
-            left -= len(block)
-    finally:
-        _draining.release()
-
-
 def streamed(
     status: int,
     headers: list[tuple[str, str]],
     blocks: Iterable[bytes],
     *,
     length: int | None = None,
-    self_closing: bool = False,
 ) -> Answer:
     """A body of unknown size: gathered while it is small, streamed when it is not.
 
-    A failure before the first megabyte still becomes an error status. After
-    that a server over WSGI cannot cut the connection, it can only end the body:
-    where a cut end would not show (self_closing is false) the body is spooled to
-    a file and sent with its length. length: bytes, where known beforehand.
+    A failure before the first megabyte still becomes an error status. After that the
+    connection is cut, which every client sees. length: bytes, where known beforehand.
     """
     source = iter(blocks)
     head: list[bytes] = []
@@ -291,27 +254,16 @@ def streamed(
             break
     else:
         return Answer(status, headers, b"".join(head))
-    rest: Iterator[bytes] = chain(head, source)
-    if length is None and not self_closing:
-        length, rest = _spooled(rest)
     if length is not None:
         headers = [*headers, ("Content-Length", str(length))]
-    return Answer(status, headers, rest)
+    return Answer(status, headers, chain(_given_away(head), source))
 
 
-def _spooled(blocks: Iterable[bytes]) -> tuple[int, Iterator[bytes]]:
-    spool = tempfile.TemporaryFile(prefix="storectl-")  # noqa: SIM115  # closed by its reader
-    for block in blocks:
-        spool.write(block)
-    length = spool.tell()
-    spool.seek(0)
-
-    def read() -> Iterator[bytes]:
-        with spool:
-            while block := spool.read(READ_BYTES):
-                yield block
-
-    return length, read()
+def _given_away(blocks: list[bytes]) -> Iterator[bytes]:
+    """The blocks, none of which is kept."""
+    blocks.reverse()
+    while blocks:
+        yield blocks.pop()
 
 
 def path_text(environ: Mapping[str, Any]) -> str:

@@ -10,8 +10,10 @@ import pytest
 
 from storectl import engine
 from storectl.engine.store import EngineStore
-from storectl.server.app import app
+from storectl.server.app import App
 from storectl.server.settings import Settings
+
+from .direct import Direct
 
 Connect = Callable[..., httpx.Client]
 
@@ -30,14 +32,14 @@ def connect(served: EngineStore) -> Connect:
 
     def made(username: str | None = "alice", **chosen: object) -> httpx.Client:
         settings = Settings(**{"rate_limit": None, "default_access": "RESTRICTED", **chosen})
-        application = applications.setdefault(settings, app(served, settings))
+        application = applications.setdefault(settings, App(served, settings))
         headers = {}
         if username is not None:
             name = f"test-{len(served.tokens.list())}"
             secret = served.tokens.create(name, username=username).secret
             headers["Authorization"] = f"Bearer {secret}"
         return httpx.Client(
-            transport=httpx.WSGITransport(app=application, raise_app_exceptions=True),
+            transport=Direct(application),
             base_url="http://api.test",
             headers=headers,
         )

@@ -15,10 +15,11 @@ from storectl.engine import open_store
 from storectl.engine.store import EngineStore
 from storectl.model import rules
 from storectl.model.storage import Change
-from storectl.server.app import app
+from storectl.server.app import App
 from storectl.server.settings import Settings
 
 from .conftest import Connect
+from .direct import Direct
 
 Scoped = Callable[..., httpx.Client]
 
@@ -168,7 +169,7 @@ def test_wrong_tokens_are_slowed_down_and_good_ones_of_the_same_address_not(
     store = open_store(str(tmp_path), username="alice", clock=lambda: clock[0])
     good = store.tokens.create("good").secret
     api = httpx.Client(
-        transport=httpx.WSGITransport(app=app(store, Settings(rate_limit=(1000, 1000)))),
+        transport=Direct(App(store, Settings(rate_limit=(1000, 1000)))),
         base_url="http://api.test",
     )
 
@@ -280,8 +281,8 @@ def test_a_public_link_opens_for_14_days(tmp_path: Path, noun: str) -> None:
     clock = [1_700_000_000_000]
     store = open_store(str(tmp_path), username="alice", clock=lambda: clock[0])
     secret = store.tokens.create("all").secret
-    server = app(store, Settings(rate_limit=None, default_access="RESTRICTED"))
-    api = httpx.Client(transport=httpx.WSGITransport(app=server), base_url="http://api.test")
+    server = App(store, Settings(rate_limit=None, default_access="RESTRICTED"))
+    api = httpx.Client(transport=Direct(server), base_url="http://api.test")
     made = api.post(f"/v2/{noun}", params={"token": secret, "name": "kept"}).json()["data"]
     link = made["itemsPublicUrl" if noun == "datasets" else "keysPublicUrl"]
 

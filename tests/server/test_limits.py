@@ -13,11 +13,12 @@ from storectl.engine.rates import FILE, SharedRates
 from storectl.engine.store import EngineStore
 from storectl.errors import RateLimited
 from storectl.model.storage import Change
-from storectl.server.app import app
+from storectl.server.app import App
 from storectl.server.limits import Limits, OwnRates
 from storectl.server.settings import Settings
 
 from ..clock import Clock
+from .direct import Direct
 
 
 @pytest.fixture
@@ -31,10 +32,10 @@ class Served:
     def __init__(self, folder: Path, clock: Clock, **chosen: object) -> None:
         self.store = open_store(str(folder), username="alice")
         self.store._rates = SharedRates(folder, clock)
-        self.application = app(self.store, Settings(**{"rate_limit": (5, 9), **chosen}))
+        self.application = App(self.store, Settings(**{"rate_limit": (5, 9), **chosen}))
         secret = self.store.tokens.create(f"test-{len(self.store.tokens.list())}").secret
         self.client = httpx.Client(
-            transport=httpx.WSGITransport(app=self.application),
+            transport=Direct(self.application),
             base_url="http://api.test",
             headers={"Authorization": f"Bearer {secret}"},
         )
@@ -123,9 +124,7 @@ def test_every_answer_tells_the_rate(served: Served, method: str, path: str) -> 
 
 
 def test_who_is_not_let_in_takes_nothing_of_the_budget(served: Served, id: str) -> None:
-    stranger = httpx.Client(
-        transport=httpx.WSGITransport(app=served.application), base_url="http://api.test"
-    )
+    stranger = httpx.Client(transport=Direct(served.application), base_url="http://api.test")
     served.store.datasets.update(id, Change(general_access="RESTRICTED"))
 
     assert {stranger.get(f"/v2/datasets/{id}").status_code for _ in range(20)} == {401}
@@ -134,7 +133,7 @@ def test_who_is_not_let_in_takes_nothing_of_the_budget(served: Served, id: str) 
 
 def test_without_limits_no_file_is_made(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
-    app(store, Settings(rate_limit=None))
+    App(store, Settings(rate_limit=None))
     store.close()
 
     assert not (tmp_path / FILE).exists()
@@ -149,7 +148,7 @@ def test_where_the_file_cannot_be_used_each_server_counts_for_itself_and_says_so
     secret = store.tokens.create("t").secret
 
     client = httpx.Client(
-        transport=httpx.WSGITransport(app=app(store, Settings(rate_limit=(1, 1)))),
+        transport=Direct(App(store, Settings(rate_limit=(1, 1)))),
         base_url="http://api.test",
         headers={"Authorization": f"Bearer {secret}"},
     )

@@ -8,7 +8,6 @@ the endpoint takes signatures; else both are refused like the rest of the row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -21,10 +20,11 @@ from storectl.model.access import RIGHTS
 from storectl.model.endpoint import Endpoint
 from storectl.model.kvs import Record
 from storectl.model.storage import NOUNS, Change
-from storectl.server.app import HANDLERS, app
+from storectl.server.app import HANDLERS, App
 from storectl.server.settings import Settings
 
 from ..clock import Clock
+from .direct import asked
 
 TABLE = """
 caller              read  write  manage  list  create  self  account
@@ -77,7 +77,7 @@ class World:
     def __init__(self, store: EngineStore, clock: Clock) -> None:
         self.store = store
         self.ids: dict[tuple[str, str], str] = {}
-        self.call = called(app(store, Settings(rate_limit=None, default_access="RESTRICTED")))
+        self.call = called(App(store, Settings(rate_limit=None, default_access="RESTRICTED")))
         self.tokens = self._tokens(clock)
         for noun in NOUNS:
             for level in OPEN_BY:
@@ -156,25 +156,19 @@ def signature(caller: str, endpoint: Endpoint, place: Any) -> str:
     return rules.content_signature(secret, place.id, until)
 
 
-def called(application: Callable[..., Any]) -> Callable[..., int]:
+def called(application: App) -> Callable[..., int]:
     def call(method: str, path: str, query: str, token: str | None, body: bytes) -> int:
         environ = {
             "REQUEST_METHOD": method,
             "PATH_INFO": unquote(path),
             "QUERY_STRING": query,
             "HTTP_HOST": "api.test",
-            "REMOTE_ADDR": "127.0.0.1",
-            "wsgi.url_scheme": "http",
-            "wsgi.input": BytesIO(body),
             "CONTENT_LENGTH": str(len(body)),
             "CONTENT_TYPE": "application/json",
         }
         if token is not None:
             environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-        statuses: list[str] = []
-        for _ in application(environ, lambda status, _: statuses.append(status)):
-            pass
-        return int(statuses[0][:3])
+        return asked(application, environ, [body]).status
 
     return call
 

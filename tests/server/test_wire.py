@@ -339,7 +339,6 @@ def test_a_large_answer_is_whole(api: httpx.Client, dataset: str, format: str) -
     assert len(answer.content) > 3_000_000
     assert answer.content.count("é".encode()) == 300 * 4997
     if format == "jsonl":
-        assert int(answer.headers["content-length"]) == len(answer.content)
         assert [json.loads(line) for line in answer.text.splitlines()] == items[3:]
 
 
