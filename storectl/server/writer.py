@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -49,7 +50,9 @@ class Writer:
         return answer
 
     def close(self) -> None:
-        """End once everything that waits is done."""
+        """End once everything that waits is done. The loop must still run."""
+        while self._is_busy:
+            time.sleep(0.005)
         self._rounds.put(None)
         self._thread.join()
 
