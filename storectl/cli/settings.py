@@ -15,6 +15,9 @@ from storectl.errors import InvalidInput
 TIMEOUT_SECS = 60.0
 RETRIES = 8
 JOBS = 8
+WRITERS = 32
+"""Of records into a store of this process, where they share commits: 32 took 0.6 to 0.9 times
+as long as 8."""
 MOST_JOBS = 256
 MOST_SECS = 36_500 * 86_400
 """A hundred years. What is longer has no date."""
@@ -25,7 +28,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     form: json, jsonl, csv, tsv, quiet, or auto: a table on a terminal, TSV in a
     pipe. fields: the FIELDS of --json; `?` asks for their names. rate: requests a
-    second, None for as many as the server allows, of which part is used.
+    second, None for as many as the server allows, of which part is used. writers: of
+    records into a store of this process at once, as many as jobs unless neither is told.
     """
 
     form: str = "auto"
@@ -41,6 +45,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     timeout_secs: float = TIMEOUT_SECS
     retries: int = RETRIES
     jobs: int = JOBS
+    writers: int = WRITERS
     rate: float | None = None
     part: float = 1.0
     bytes_a_sec: float | None = None
@@ -77,7 +82,8 @@ def settle(flags: Flags, environ: Mapping[str, str], config: Config) -> Settings
         debug=_truth(debug),
         timeout_secs=TIMEOUT_SECS if timeout is None else duration_secs(timeout, timeout_source),
         retries=RETRIES if retries is None else whole(retries, source),
-        jobs=_jobs(*first("jobs", config.transfer.jobs)),
+        jobs=_jobs(*first("jobs", config.transfer.jobs), JOBS),
+        writers=_jobs(*first("jobs", config.transfer.jobs), WRITERS),
         rate=rate,
         part=part,
         bytes_a_sec=None if bwlimit is None else size_bytes(bwlimit, bwlimit_source),
@@ -133,9 +139,9 @@ def _truth(value: Any) -> bool:
     return bool(value) and str(value).lower() not in ("0", "false", "no", "off")
 
 
-def _jobs(value: Any, source: str) -> int:
+def _jobs(value: Any, source: str, usual: int) -> int:
     if value is None:
-        return JOBS
+        return usual
     jobs = whole(value, source)
     if not 1 <= jobs <= MOST_JOBS:
         raise InvalidInput(f"{source} must be between 1 and {MOST_JOBS}, not {jobs}")

@@ -45,13 +45,17 @@ Create = Annotated[
 Jobs = Annotated[
     int | None,
     typer.Option(
+        "--jobs", "-j", metavar="N", min=1, max=256, help="Transfers at a time, 8 if not given.",
+        show_default=False,
+    ),
+]  # fmt: skip
+PushJobs = Annotated[
+    int | None,
+    typer.Option(
         "--jobs", "-j", metavar="N", min=1, max=256, show_default=False,
         help="Transfers at a time; if not given 8, or 32 into a store on this machine.",
     ),
 ]  # fmt: skip
-
-WRITERS_A_JOB = 4
-"""Those into a store of this process share commits: 32 took 0.6 to 0.9 times as long as 8."""
 
 REMEDY = "the same with --create, if it is to be made"
 DONE = {"pull": "pulled", "push": "pushed"}
@@ -115,7 +119,7 @@ def push(
     size_only: SizeOnly = False,
     no_clobber: NoClobber = False,
     create: Create = False,
-    jobs: Jobs = None,
+    jobs: PushJobs = None,
     dry_run: DryRun = False,
 ) -> None:
     """Store the files of a folder as records.
@@ -174,7 +178,7 @@ def sync(
     no_clobber: NoClobber = False,
     raw: Raw = False,
     create: Create = False,
-    jobs: Jobs = None,
+    jobs: PushJobs = None,
     plan: Annotated[
         Path | None,
         typer.Option(
@@ -311,8 +315,9 @@ def _move(
         wishes = _as_planned(head, way, id, path, wishes)
     with soon_over(), _folder(path, looking) as folder:
         folder.belongs_to(id)
-        shared = way == "push" and not ctx.obj.jobs(store)
-        usual = ctx.obj.settings.jobs * (WRITERS_A_JOB if shared else 1)
+        settings = ctx.obj.settings
+        writes_here = way == "push" and ctx.obj.server(store) is None
+        usual = settings.writers if writes_here else settings.jobs
         work = Sync(store.kvs, id, folder, way, wishes, jobs=jobs or usual)
         plan = work.plan()
         if steps is not None:

@@ -148,6 +148,16 @@ def test_what_limits_a_transfer_comes_from_flag_then_variable_then_config() -> N
     assert (flag.jobs, flag.rate, flag.part, flag.bytes_a_sec) == (4, None, 1, 2000)
 
 
+def test_a_store_of_this_process_has_more_writers_unless_the_jobs_are_told() -> None:
+    usual = settle({}, {}, Config())
+    configured = settle({}, {}, Config(transfer=Transfer(jobs=1)))
+    flag = settle({"jobs": "1"}, {}, Config())
+
+    assert (usual.jobs, usual.writers) == (8, 32)
+    assert (configured.jobs, configured.writers) == (1, 1)
+    assert (flag.jobs, flag.writers) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("flags", "environ", "config", "words"),
     [
