@@ -50,7 +50,7 @@ def reading(ctx: Context, ref: str, query: ItemsQuery | None = None) -> Reading:
         jobs=ctx.obj.jobs(store),
         retries=ctx.obj.settings.retries,
     )
-    return Reading(store, dataset, rows, rows_of_window(dataset))
+    return Reading(store, dataset, rows, rows_of_window(dataset, rows.jobs))
 
 
 def key_of(fields: list[str] | None) -> Key:

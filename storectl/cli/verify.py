@@ -96,8 +96,9 @@ def verify(
     (source,) = sources_of([file])
     source = source._replace(typed=typed, delimiter=delimiter)
     store, opened = ctx.obj.open(ref, "dataset")
-    size = rows_of_window(store.datasets.get(opened))
-    rows = Rows(store.datasets, opened, ItemsQuery(), jobs=ctx.obj.jobs(store))
+    jobs = ctx.obj.jobs(store)
+    size = rows_of_window(store.datasets.get(opened), jobs)
+    rows = Rows(store.datasets, opened, ItemsQuery(), jobs=jobs)
     found = compare(rows, source, size=size)
     out = ctx.obj.output
     compared = min(found.dataset_items, found.file_items)

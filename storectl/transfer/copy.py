@@ -127,7 +127,7 @@ def _item(rows: Rows, at: int) -> Any:
 
 def _lines(copy: DatasetCopy, rows: Rows, start: int) -> Iterator[bytes]:
     """Blocks of JSON lines of the items from a position on."""
-    size = rows_of_window(copy.source.get(copy.source_id))
+    size = rows_of_window(copy.source.get(copy.source_id), rows.jobs)
     for scanned, blocks in rows.windows(start, size):
         count = 0
         for block in blocks:

@@ -73,7 +73,7 @@ def pull(
     state = _agreed(journal.read(State), part, target.file)
     total = state.total if state else None
     rows = Rows(datasets, ref, query, total=total, jobs=jobs, retries=retries)
-    state = state or State(total=rows.total, window=window or rows_of_window(dataset))
+    state = state or State(total=rows.total, window=window or rows_of_window(dataset, jobs))
     yield Started(total=len(rows), resumed=state.items)
     done = _Part(part, state, journal, hashed=target.is_part)
     if state.inode is None:

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from storectl.errors import Local
 
-CACHE_KIB = 16 * 1024
-"""Pages in memory, and the room of one sort; what is over goes to the file."""
+CACHE_KIB = 8 * 1024
+"""Pages in memory, and the room of each sort; what is over goes to the file."""
 
 _STEPS = 100_000
 """Of SQLite's machine, after which Python looks whether somebody pressed Ctrl-C."""

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 WINDOW_BYTES = 4 * 1024 * 1024
-"""Of one call: its round trip does not count, and as many as there are threads fit in memory."""
+"""Of one call, at most: its round trip does not count."""
+
+AHEAD_BYTES = 12 * 1024 * 1024
+"""Of all calls at once, however many there are: a process has two to three times as much."""
 
 FEWEST_ROWS, MOST_ROWS, ROWS = 100, 50_000, 5_000
 """Of one call: at least, at most, and where the size of items is not known."""
-
-HELD_BYTES = 5 * 1024 * 1024
-"""Of a window in memory; what is over that goes to disk until its turn comes."""
 
 FIRST_WAIT_SECS, LONGEST_WAIT_SECS = 0.5, 30.0
 
@@ -34,12 +34,17 @@ Window = tuple[int, Iterable[bytes]]
 """How many rows were scanned, and JSON lines in blocks, cut anywhere."""
 
 
-def rows_of_window(dataset: Dataset) -> int:
-    """How many items make about WINDOW_BYTES, by their mean size."""
+def rows_of_window(dataset: Dataset, jobs: int) -> int:
+    """How many items one of so many calls at once should get, by their mean size."""
     size = (dataset.stats or {}).get("storageBytes")
     if not isinstance(size, int) or size <= 0 or not dataset.item_count:
         return ROWS
-    return min(max(WINDOW_BYTES * dataset.item_count // size, FEWEST_ROWS), MOST_ROWS)
+    return min(max(_bytes_of_window(jobs) * dataset.item_count // size, FEWEST_ROWS), MOST_ROWS)
+
+
+def _bytes_of_window(jobs: int) -> int:
+    """The share of one call in what is fetched ahead; one window more waits to be read."""
+    return min(AHEAD_BYTES // (jobs + 1), WINDOW_BYTES)
 
 
 class Rows:
@@ -126,7 +131,8 @@ class Rows:
             page = ask()  # the client tries again by itself
             try:
                 seams = Seams(None if self.query.shapes else page.scanned)
-                blocks = held(self._unless_over(seams.passed(checked(page, self.query))))
+                passed = self._unless_over(seams.passed(checked(page, self.query)))
+                blocks = held(passed, _bytes_of_window(self.jobs) * 5 // 4)
                 return page, blocks if seams.are_plain else objects(blocks)
             except (Network, Internal):
                 if attempt >= self.retries or self._over:
@@ -227,15 +233,15 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         parts = [block[cut:]] if cut < len(block) else []
 
 
-def held(blocks: Iterable[bytes]) -> Iterable[bytes]:
-    """All blocks, taken at once: in memory, or on disk what is over HELD_BYTES."""
+def held(blocks: Iterable[bytes], most: int) -> Iterable[bytes]:
+    """All blocks, taken at once: in memory, or on disk what is over so many bytes."""
     kept: list[bytes] = []
     size = 0
     source = iter(blocks)
     for block in source:
         kept.append(block)
         size += len(block)
-        if size >= HELD_BYTES:
+        if size >= most:
             break
     else:
         return kept

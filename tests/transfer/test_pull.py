@@ -27,7 +27,7 @@ from storectl.transfer.events import Finished, Saved, Started
 from storectl.transfer.journal import Journal
 from storectl.transfer.pull import pull
 from storectl.transfer.target import Target
-from storectl.transfer.windows import Rows, Seams, held, objects
+from storectl.transfer.windows import AHEAD_BYTES, Rows, Seams, held, objects, rows_of_window
 from tests.serving import served
 
 COUNT = 2_500
@@ -422,11 +422,20 @@ def test_windows_come_in_order_and_only_a_few_are_held(store: EngineStore) -> No
     windows.close()  # type: ignore[attr-defined]
 
 
-def test_what_is_held_over_the_limit_goes_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storectl.transfer.windows.HELD_BYTES", 10)
+@pytest.mark.parametrize("jobs", [1, 8, 20])
+def test_calls_at_once_share_what_is_fetched_ahead(store: EngineStore, jobs: int) -> None:
+    dataset = store.datasets.create("large")[0]
+    dataset.item_count, dataset.stats = 10**7, {"storageBytes": 10**10}
+
+    rows = rows_of_window(dataset, jobs)
+
+    assert rows * (jobs + 1) * 1000 <= AHEAD_BYTES
+
+
+def test_what_is_held_over_the_limit_goes_to_disk() -> None:
     blocks = [b"12345"] * 7
 
-    kept = held(iter(blocks))
+    kept = held(iter(blocks), 10)
 
     assert not isinstance(kept, list)
     assert b"".join(kept) == b"12345" * 7
