@@ -2,7 +2,7 @@
 _storectl() {
     local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}"
     local path="" next word words options i
-    local globals="-p --profile --server --store --json --jsonl --csv --tsv -q --quiet --color --progress --accessible -y --yes -j --jobs --rate --bwlimit --timeout --retries --no-input -v --debug --help"
+    local globals="-p --profile --server --store --json --jsonl --csv --tsv --csv-safe -q --quiet --color --progress --accessible -y --yes -j --jobs --rate --bwlimit --timeout --retries --no-input -v --debug --help"
     for ((i = 1; i < COMP_CWORD; i++)); do
         word="${COMP_WORDS[i]}"
         case "$word" in
@@ -11,7 +11,7 @@ _storectl() {
         esac
         next="${path:+$path }$word"
         case "$next" in
-        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset prune"|"dataset access"|"dataset access ls"|"dataset access set"|"dataset access grant"|"dataset access revoke"|"dataset link"|"dataset copy"|"dataset items"|"dataset push"|"dataset pull"|"dataset tail"|"dataset verify"|"dataset stats"|"dataset diff"|"dataset dedupe"|"dataset sql"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs prune"|"kvs access"|"kvs access ls"|"kvs access set"|"kvs access grant"|"kvs access revoke"|"kvs link"|"kvs copy"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue prune"|"queue access"|"queue access ls"|"queue access set"|"queue access grant"|"queue access revoke"|"queue copy"|"queue export"|"queue import"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"access"|"access report"|"access default"|"token"|"token create"|"token ls"|"token info"|"token rotate"|"token revoke"|"token check"|"serve"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
+        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset prune"|"dataset access"|"dataset access ls"|"dataset access set"|"dataset access grant"|"dataset access revoke"|"dataset link"|"dataset copy"|"dataset items"|"dataset push"|"dataset pull"|"dataset tail"|"dataset verify"|"dataset stats"|"dataset diff"|"dataset dedupe"|"dataset sql"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs prune"|"kvs access"|"kvs access ls"|"kvs access set"|"kvs access grant"|"kvs access revoke"|"kvs link"|"kvs copy"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue prune"|"queue access"|"queue access ls"|"queue access set"|"queue access grant"|"queue access revoke"|"queue copy"|"queue export"|"queue import"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"access"|"access report"|"access default"|"token"|"token create"|"token ls"|"token info"|"token rotate"|"token revoke"|"token check"|"serve"|"backup"|"restore"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
         *) break ;;
         esac
     done
@@ -33,6 +33,8 @@ _storectl() {
         "queue create --access") COMPREPLY=($(compgen -W "inherit restricted id name" -- "$cur")); return ;;
         "local import --layout") COMPREPLY=($(compgen -W "auto js python" -- "$cur")); return ;;
         "local export --layout") COMPREPLY=($(compgen -W "auto js python" -- "$cur")); return ;;
+        "access report --fail-on") COMPREPLY=($(compgen -W "public shared links stale" -- "$cur")); return ;;
+        "token create --scope") COMPREPLY=($(compgen -W "dataset:read dataset:write dataset:manage dataset:list dataset:create kvs:read kvs:write kvs:manage kvs:list kvs:create queue:read queue:write queue:manage queue:list queue:create" -- "$cur")); return ;;
         "serve --default-access") COMPREPLY=($(compgen -W "restricted id" -- "$cur")); return ;;
         *" --color") COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
         *" --progress") COMPREPLY=($(compgen -W "auto plain none" -- "$cur")); return ;;
@@ -41,7 +43,7 @@ _storectl() {
         --access|--apply|--batch|--bwlimit|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--email|--error|--exclude|--expires|--fail-on|--feed-description|--feed-title|--field|--fields|--file|--flatten|--format|--from-end|--glob|--header|--host|--id|--include|--input|--jobs|--keep|--keep-old|--key|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--offset|--older-than|--omit|--only|--output|--output-fields|--owner|--plan|--port|--prefix|--profile|--progress|--public-url|--rate|--rate-limit|--ready-file|--resource|--retention|--retries|--scope|--secs|--server|--sort|--split|--stale|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--write-to|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) COMPREPLY=(); return ;;
     esac
     case "$path" in
-        "") words="dataset kvs queue local access token serve login logout whoami profile config api doctor completion help" options="" ;;
+        "") words="dataset kvs queue local access token serve backup restore login logout whoami profile config api doctor completion help" options="" ;;
         "dataset") words="ls create info rename rm prune access link copy items push pull tail verify stats diff dedupe sql" options="" ;;
         "dataset ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than --owner" ;;
         "dataset create") words="" options="--exist-ok --access" ;;
@@ -126,6 +128,8 @@ _storectl() {
         "token revoke") words="" options="--dry-run -n" ;;
         "token check") words="" options="" ;;
         "serve") words="" options="--host --port --dir --rate-limit --retention --default-access --ready-file --public-url" ;;
+        "backup") words="" options="" ;;
+        "restore") words="" options="" ;;
         "login") words="" options="--with-token --allow-http" ;;
         "logout") words="" options="--all -a" ;;
         "whoami") words="" options="" ;;
@@ -140,7 +144,7 @@ _storectl() {
         "config get") words="" options="" ;;
         "config set") words="" options="" ;;
         "api") words="" options="--field -f --header -H --input --include -i" ;;
-        "doctor") words="" options="" ;;
+        "doctor") words="" options="--deep --repair --dry-run -n" ;;
         "completion") words="bash zsh fish powershell" options="--install" ;;
         "help") words="" options="" ;;
     esac
