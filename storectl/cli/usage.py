@@ -30,7 +30,7 @@ def told(error: Any, args: list[str]) -> tuple[str, str]:
     extra = re.fullmatch(r"Got unexpected extra argument\(s\) \((.+)\)", message)
     if extra:
         return f"unexpected argument: {extra[1]}", help
-    word = re.match(r"No such command '([\w-]+)'$", message)
+    word = re.match(r"No such command '([\w-]+)'", message)
     if word and ctx is not None and isinstance(ctx.command, Root):
         return _command(word[1], args) or (_lower(message), help)
     return _lower(message), help

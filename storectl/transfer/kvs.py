@@ -126,7 +126,7 @@ class Sync:
         begin = time.monotonic()
         moves = plan.moves
         yield Started(sum(step.bytes for step in moves), len(moves))
-        if self.way == "pull":
+        if self.folder.keeps:
             self.folder.tidy()
         for file, note in plan.learned:
             self.folder.remember(file.name, file.stamp, note)

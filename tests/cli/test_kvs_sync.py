@@ -54,6 +54,15 @@ def plan(done: Done) -> list[tuple[str, str, str]]:
 # pull and push
 
 
+@pytest.mark.parametrize("verb", ["pull files site", "push site files", "sync site files"])
+def test_what_a_killed_run_left_goes_with_the_next(here: Here, site: Path, verb: str) -> None:
+    (site / ".storectl-Ky9jUQyyAzjewNeAX.part").write_text("half")
+
+    assert here("kvs", *verb.split()).code == 0
+
+    assert not list(site.glob("*.part"))
+
+
 def test_pull_says_which_files_it_wrote_and_ends_with_one_line(here: Here, site: Path) -> None:
     done = here("kvs", "pull", "files", "copy")
 
