@@ -124,7 +124,8 @@ def test_an_actor_at_home_crawls_into_our_storages(
     assert output is not None
     assert output["value"]["seen"] == site.urls()
     assert any("CRAWLER_STATISTICS_0" in key.key for key in store.iterate_keys())
-    assert (site.visits[LATE], site.visits[BROKEN]) == (2, 3)
+    assert site.visits[LATE] == 2
+    assert site.visits[BROKEN] >= 3  # its HTTP client may ask again by itself; see _check_queue
     _check_queue(alice, run, site, many_clients=False)
     assert alice.dataset("~large").list_items(fields=["n"]).items == [{"n": n} for n in range(5)]
 
