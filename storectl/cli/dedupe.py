@@ -60,7 +60,7 @@ def dedupe(
         target = None if dry_run else _target(place.datasets, name, write_to, source)
         done, _ = out.follow(transfer.look(source.rows, source.size, seen, keep), "item")
         if target is not None:
-            events = transfer.write(source.again(), source.size, seen, place.datasets, target.id)
+            events = transfer.write(source.rows, source.size, seen, place.datasets, target.id)
             done, _ = out.follow(events, "item")
     found = seen.found
     told = plural(found.repeats, "item") + f" of {found.items:,} repeat the {_named(wanted.fields)}"

@@ -30,14 +30,6 @@ class Reading(NamedTuple):
     rows: Rows
     size: int
 
-    def again(self) -> Rows:
-        """The same rows for another reading, without what came in the meantime."""
-        rows = self.rows
-        return Rows(
-            rows.datasets, rows.ref, rows.query,
-            total=rows.total, jobs=rows.jobs, retries=rows.retries,
-        )  # fmt: skip
-
 
 def reading(ctx: Context, ref: str, query: ItemsQuery | None = None) -> Reading:
     """Find a dataset. NotFound if it is not there."""

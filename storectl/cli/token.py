@@ -249,12 +249,7 @@ CHECKED = [
     Column("username", "User"),
     Column("place", "At"),
     Column("tokenSource", "Token from"),
-    Column("name", "Name"),
-    Column("scope", "May do", "scope"),
-    Column("state", "State"),
-    Column("lastUsedAt", "Used", "moment"),
-    Column("expiresAt", "Expires", "moment"),
-    Column("previousUntil", "Secret before", "moment"),
+    *(line for line in LINES if line.field not in ("id", "username", "last4", "createdAt")),
 ]
 CHECKED_FIELDS = [column.field for column in CHECKED]
 

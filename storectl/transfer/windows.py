@@ -85,6 +85,7 @@ class Rows:
             return
         from concurrent.futures import ThreadPoolExecutor  # 8 ms, for large reads only
 
+        self._over = False  # rows may be walked again
         pool = ThreadPoolExecutor(self.jobs, "window")
         waiting: deque[Future[Window]] = deque()
         try:
