@@ -217,10 +217,16 @@ class _Os(ModuleType):
 def forgetful(root: Path, heard: Callable[[], None]) -> Iterator[Disk]:
     """All that stores write below the folder goes by this disk while it is there."""
     disk = Disk(root, heard)
-    vfs = _Vfs(disk)
-    files_module.os = _Os(disk)  # type: ignore[assignment]
-    try:
+    with standing_in(_Vfs(disk), _Os(disk)):
         yield disk
+
+
+@contextmanager
+def standing_in(vfs: apsw.VFS, of_files: ModuleType) -> Iterator[None]:
+    """Databases are opened by this VFS, and engine/files.py works by this module os."""
+    files_module.os = of_files  # type: ignore[assignment]
+    try:
+        yield
     finally:
         files_module.os = os  # type: ignore[assignment]
         vfs.unregister()

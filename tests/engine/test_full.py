@@ -17,7 +17,6 @@ from typing import Any
 import apsw
 import pytest
 
-from storectl.engine import files as files_module
 from storectl.engine import open_store
 from storectl.engine.kvs import GRACE_SECS, INLINE_BYTES
 from storectl.engine.store import EngineStore
@@ -27,6 +26,7 @@ from storectl.model.items import Items
 from storectl.model.kvs import Record
 from storectl.model.storage import Change
 
+from .disk import standing_in
 from .test_power import contents
 
 
@@ -92,13 +92,8 @@ class _Os(ModuleType):
 def limited(error: type[apsw.Error], number: int) -> Iterator[Space]:
     """Stores that are opened here have only this space."""
     space = Space(error, number)
-    vfs = _Vfs(space)
-    files_module.os = _Os(space)  # type: ignore[assignment]
-    try:
+    with standing_in(_Vfs(space), _Os(space)):
         yield space
-    finally:
-        files_module.os = os  # type: ignore[assignment]
-        vfs.unregister()
 
 
 LARGE = os.urandom(INLINE_BYTES + 1)
