@@ -20,7 +20,7 @@ from storectl.cli.storage import add_verbs
 from storectl.cli.values import Column, plural
 from storectl.errors import InvalidInput
 from storectl.formats import BINARY, write
-from storectl.formats.blocks import decoder
+from storectl.formats.blocks import decoder, whole_lines
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.transfer.dataset import save
 from storectl.transfer.windows import checked
@@ -125,7 +125,7 @@ def _table(ctx: Context, datasets: Datasets, ref: str, query: ItemsQuery, all: b
         query = msgspec.structs.replace(query, limit=PREVIEW)
     page = datasets.items(ref, query)
     decode = decoder(float)
-    rows = (row for block in checked(page, query) for row in decode(block))
+    rows = (row for block in whole_lines(checked(page, query)) for row in decode(block))
     first: list[Row] = []
     for row in rows:
         first.append(row)

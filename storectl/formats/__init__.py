@@ -83,7 +83,7 @@ FORMATS: dict[str, Format] = {
 def write(name: str, blocks: Iterable[bytes], options: Options) -> Iterator[bytes]:
     """Write items in the named format, in chunks of about 64 KiB or more.
 
-    blocks: JSON lines, whole and each ended by a newline; read once. Raises
+    blocks: JSON lines, cut anywhere, the last one ended too; read once. Raises
     InvalidInput at once for an unknown format or a bad option, and before the
     first chunk if the items have too many columns.
     """
@@ -91,9 +91,11 @@ def write(name: str, blocks: Iterable[bytes], options: Options) -> Iterator[byte
         raise InvalidInput(
             f"Format '{name}' is none of {', '.join(FORMATS)}", type="invalid-parameter"
         )
-    from storectl.formats.blocks import gather
+    from storectl.formats.blocks import gather, whole_lines
 
-    chunks: Iterator[bytes] = import_module(f"storectl.formats.{name}").write(blocks, options)
+    chunks: Iterator[bytes] = import_module(f"storectl.formats.{name}").write(
+        whole_lines(blocks), options
+    )
     has_bom = name == "csv" if options.bom is None else options.bom
     if has_bom and name not in BINARY:
         chunks = chain((_BOM,), chunks)

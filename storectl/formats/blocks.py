@@ -14,8 +14,20 @@ BLOCK_BYTES = 64 * 1024
 """Decoding and spreading a block of this size stays in the cache: twice as fast as 256 KiB."""
 
 
+def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, cut at ends of lines; a line longer than a block is whole too."""
+    parts: list[bytes] = []
+    for block in blocks:
+        cut = block.rfind(b"\n") + 1
+        if not cut:
+            parts.append(block)
+            continue
+        yield b"".join([*parts, block[:cut]]) if parts else block[:cut]
+        parts = [block[cut:]] if cut < len(block) else []
+
+
 def recut(blocks: Iterable[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """Join small blocks and cut large ones, at ends of lines, to about `size` bytes."""
+    """Join small blocks of whole lines and cut large ones to about `size` bytes."""
     held: list[bytes] = []
     held_bytes = 0
     for block in blocks:

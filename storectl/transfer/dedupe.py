@@ -10,14 +10,14 @@ from itertools import count
 
 from msgspec import Struct
 
-from storectl.formats.blocks import gather
+from storectl.formats.blocks import gather, whole_lines
 from storectl.model.dataset import Datasets
 from storectl.model.items import Items
 from storectl.transfer.dataset import BATCH_BYTES
 from storectl.transfer.events import Advanced, Event, Finished, Started
 from storectl.transfer.keys import Key
 from storectl.transfer.scan import scan
-from storectl.transfer.windows import Rows, whole_lines
+from storectl.transfer.windows import Rows
 
 _SORTED = {
     "first": "SELECT key, at FROM seen ORDER BY key, at",

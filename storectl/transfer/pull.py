@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from storectl.errors import InvalidInput, Local
 from storectl.formats import write
+from storectl.formats.blocks import whole_lines
 from storectl.formats.encoding import packed, packing
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.transfer.dataset import whole_file
@@ -26,7 +27,7 @@ from storectl.transfer.events import Advanced, Event, Finished, Saved, Started
 from storectl.transfer.journal import Journal
 from storectl.transfer.lanes import quick_turns
 from storectl.transfer.target import Target
-from storectl.transfer.windows import Rows, rows_of_window, whole_lines
+from storectl.transfer.windows import Rows, rows_of_window
 
 READ_BYTES = 1024 * 1024
 

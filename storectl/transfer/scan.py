@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from storectl.formats.blocks import recut
+from storectl.formats.blocks import recut, whole_lines
 from storectl.transfer.events import Advanced, Event, Finished, Started
-from storectl.transfer.windows import Window, whole_lines
+from storectl.transfer.windows import Window
 
 
 def scan(total: int, windows: Iterable[Window], take: Callable[[bytes], None]) -> Iterator[Event]:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from storectl.formats.blocks import whole_lines
 from storectl.model.dataset import Datasets, ItemsQuery
-from storectl.transfer.windows import ROWS, Rows, whole_lines
+from storectl.transfer.windows import ROWS, Rows
 
 POLL_SECS = 1.0
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from storectl.errors import Internal, Network
-from storectl.formats.blocks import decoder
+from storectl.formats.blocks import decoder, whole_lines
 from storectl.model.dataset import Dataset, Datasets, ItemsPage, ItemsQuery
 
 if TYPE_CHECKING:
@@ -220,18 +220,6 @@ def objects(blocks: Iterable[bytes]) -> Iterator[bytes]:
         if not all(isinstance(item, dict) for item in decode(block)):
             raise Internal("The store holds an item that is not a JSON object")
         yield block
-
-
-def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes, cut at ends of lines; a line longer than a block is whole too."""
-    parts: list[bytes] = []
-    for block in blocks:
-        cut = block.rfind(b"\n") + 1
-        if not cut:
-            parts.append(block)
-            continue
-        yield b"".join([*parts, block[:cut]]) if parts else block[:cut]
-        parts = [block[cut:]] if cut < len(block) else []
 
 
 def held(blocks: Iterable[bytes], most: int) -> Iterable[bytes]:

@@ -252,9 +252,9 @@ def test_a_terminal_that_closes_leaves_no_half_file(cli: Cli, served: Served) ->
         while not list(cli.folder.glob(".out.xlsx.*.tmp")) and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signal.SIGHUP)
-        process.communicate(timeout=60)
+        _, told = process.communicate(timeout=60)
 
-    assert process.returncode == 143
+    assert process.returncode == 143, told
     assert not list(cli.folder.glob("*out.xlsx*"))
 
 

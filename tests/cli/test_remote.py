@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from storectl.formats import FORMATS
+
 from .conftest import Cli, Done, Served
 
 Here = Callable[..., Done]
@@ -42,6 +44,34 @@ def test_the_commands_of_a_store_work_on_a_server(here: Here, env: dict[str, str
     missing = here("dataset", "info", "renamed", env=env)
     assert missing.code == 3
     assert "dataset 'renamed' not found for " in missing.err
+
+
+LONG = "".join(f'{{"n":{n},"t":"{"é" * (n % 300)}"}}\n' for n in range(3_000))
+"""An answer in many blocks, that end inside of items."""
+
+
+@pytest.mark.parametrize("format", sorted(FORMATS.keys() - {"parquet"}))
+def test_items_of_a_server_are_those_of_a_store(
+    here: Here, env: dict[str, str], format: str
+) -> None:
+    Path("in.jsonl").write_text(LONG)
+    for where, file in ((env, "there"), ({}, "own")):
+        here("dataset", "push", f"long-{format}", "in.jsonl", "--create", env=where)
+
+        asked = ("dataset", "items", f"long-{format}", "--format", format, "-o", file)
+        assert here(*asked, env=where).code == 0
+
+    assert Path("there").read_bytes() == Path("own").read_bytes()
+
+
+def test_a_table_of_a_servers_items_has_all_of_them(cli: Cli, env: dict[str, str]) -> None:
+    cli("dataset", "push", "long-table", "--create", stdin=LONG, env=env)
+
+    done = cli.on_terminal("dataset", "items", "long-table", "--all", env=env)
+
+    assert done.code == 0, done.out
+    shown = [line.split()[0] for line in done.out.splitlines() if line.strip()[:1].isdigit()]
+    assert (len(shown), shown[:500]) == (3_000, [str(n) for n in range(500)])
 
 
 def test_login_keeps_a_token_that_works_and_whoami_says_whose(cli: Cli, served: Served) -> None:

@@ -57,13 +57,15 @@ def test_the_golden_items_look_the_same_as_ever(end: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @FEW
-@given(items=ITEMS)
-def test_the_size_of_the_blocks_changes_nothing(name: str, items: list[Item]) -> None:
+@given(items=ITEMS, size=st.integers(1, 60))
+def test_where_blocks_are_cut_changes_nothing(name: str, items: list[Item], size: int) -> None:
     body = lines(items)
 
     whole = b"".join(write(name, [body], Options()))
 
     assert written(name, body) == whole
+    cut_anywhere = (body[at : at + size] for at in range(0, len(body), size))
+    assert b"".join(write(name, cut_anywhere, Options())) == whole
 
 
 @pytest.mark.parametrize("name", FORMATS)
