@@ -1,20 +1,25 @@
-"""`storectl serve` around an application that does nothing but answer 4 KB: what a request costs.
+"""`storectl serve` around an application that does nothing: what a request costs anyway.
 
 python empty.py     # prints its address, serves until it is told to end
+
+It hears a body out and answers as many bytes as the path says: GET /4096.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
-
-import data
 
 import storectl.server.loop
 from storectl.server import serve
 from storectl.server.settings import Settings
 
-BODY = b"x" * data.RECORD_BYTES
 HEADERS = [(b"Content-Type", b"application/octet-stream")]
+
+
+@cache
+def body(length: int) -> bytes:
+    return b"x" * length
 
 
 async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -24,8 +29,13 @@ async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
             await receive()
             await send({"type": f"lifespan.{moment}.complete"})
         return
+    if scope["method"] != "GET":
+        while (await receive()).get("more_body"):
+            pass
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-    await send({"type": "http.response.body", "body": BODY})
+    path = scope["path"]
+    length = int(path[1:]) if path[1:].isdecimal() else 0
+    await send({"type": "http.response.body", "body": body(length)})
 
 
 class Nothing:

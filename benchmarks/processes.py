@@ -64,12 +64,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def listening(words: list[str], env: dict[str, str], port: int) -> Iterator[None]:
-    """A server of others, from when it takes connections on."""
+def listening(words: list[str], env: dict[str, str], port: int) -> Iterator[int]:
+    """A server of others, from when it takes connections on: its process."""
     process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait(process, port)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(START_SECS)

@@ -49,11 +49,10 @@ class Row:
         self.figures: list[float] = []
         self.ratios: list[float] = []
         self.beside: list[float] = []
-        self.notes: list[float] = []
+        self.notes: dict[str, list[float]] = {}
         self.loads: list[float] = []
         self.failed = ""
         self.either: Row | None = None
-        self.note_unit = ""
 
     def add(self, figure: float, beside: float | None = None) -> None:
         """The result of one round."""
@@ -75,9 +74,16 @@ class Row:
         self.yardstick = f"{self.yardstick.partition(' to ')[0] or 'from ' + size} to {size}"
 
     def note(self, value: float, unit: str) -> None:
-        """Something else that was seen, such as memory: the table shows its largest value."""
-        self.notes.append(value)
-        self.note_unit = unit
+        """Something else that was seen: of MiB the table shows the largest, else the median."""
+        self.notes.setdefault(unit, []).append(value)
+
+    @property
+    def seen(self) -> dict[str, float]:
+        """All that was noted, by its unit."""
+        return {
+            unit: max(values) if unit == "MiB" else statistics.median(values)
+            for unit, values in self.notes.items()
+        }
 
     @property
     def figure(self) -> float:
@@ -98,7 +104,7 @@ class Row:
         seen = {
             "figure": self.figure,
             "ratio": self.ratio,
-            "memory": max(self.notes, default=None),
+            "memory": self.seen.get("MiB"),
         }
         goals = [goal for goal in self.goals if not (self.failed and goal.of == "ratio")]
         return all(goal.met(seen[goal.of]) for goal in goals) if goals else None
@@ -113,7 +119,7 @@ class Row:
             self.job,
             figure,
             "" if self.ratio is None else f"{_number(self.ratio)}x {self.yardstick}",
-            f"{_number(max(self.notes))} {self.note_unit}" if self.notes else "",
+            ", ".join(f"{_number(value)} {unit}" for unit, value in self.seen.items()),
             f"{statistics.median(self.loads):.1f}" if self.loads else "",
             ", ".join(map(str, self.goals)) + (" or next" if self.either else ""),
             {None: "", True: "yes", False: "NO"}[self.met],
@@ -132,7 +138,7 @@ class Row:
             "medianOfYardstick": statistics.median(self.beside) if self.beside else None,
             "load": statistics.median(self.loads) if self.loads else None,
             "failed": self.failed or None,
-            "alsoSeen": {"most": max(self.notes), "unit": self.note_unit} if self.notes else None,
+            "alsoSeen": self.seen or None,
             "goals": [str(goal) for goal in self.goals],
             "met": self.met,
         }

@@ -60,7 +60,7 @@ def measured(part: str, folder: Path, chosen: argparse.Namespace) -> list[Row]:
     import bench
 
     if part in ALONE:
-        return alone(part, folder, quick=chosen.quick or chosen.tiny)
+        return alone(part, folder, quick=chosen.quick or chosen.tiny, tiny=chosen.tiny)
     sizes = bench.TINY if chosen.tiny else bench.QUICK if chosen.quick else bench.FULL
     if chosen.rounds:
         sizes = sizes._replace(rounds=chosen.rounds)
@@ -68,7 +68,7 @@ def measured(part: str, folder: Path, chosen: argparse.Namespace) -> list[Row]:
     return found
 
 
-def alone(part: str, folder: Path, *, quick: bool) -> list[Row]:
+def alone(part: str, folder: Path, *, quick: bool, tiny: bool) -> list[Row]:
     """The rows of a part that has storectl and a yardstick, and nobody else."""
     import embedded
     import served
@@ -80,8 +80,8 @@ def alone(part: str, folder: Path, *, quick: bool) -> list[Row]:
         return embedded.bulk(folder, 200_000 if quick else 1_000_000, 3 if quick else 5)
     if part == "calls":
         return embedded.calls(folder, 100 if quick else 1000, 2 if quick else 5)
-    connections = [16] if quick else [1, 16, 64]
-    return served.measure(folder, connections, 2 if quick else 5, 1 if quick else 2)
+    count = 2 if quick else 5
+    return served.measure(folder, [1, 16, 64], count, 1 if quick else 2, 2**24 if tiny else 10**8)
 
 
 if __name__ == "__main__":
