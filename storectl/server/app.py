@@ -20,7 +20,7 @@ from storectl.model.endpoint import Endpoint
 from storectl.model.limits import Rates
 from storectl.model.store import Served, TakesLong
 from storectl.model.token import Caller
-from storectl.server import access, dataset, kvs, queue, token
+from storectl.server import access, dataset, kvs, pages, queue, token
 from storectl.server.guard import admit, caller, locate, method_of
 from storectl.server.limits import Limits, OwnRates
 from storectl.server.log import say
@@ -160,7 +160,13 @@ class App:
         }
 
     def admit(self, environ: dict[str, Any]) -> Admitted | Answer:
-        """Find who may do what the request asks for, or refuse it. Its body is not touched."""
+        """Find who may do what the request asks for, or refuse it. Its body is not touched.
+
+        A file of the console is the answer itself: it has no secrets and asks nobody.
+        """
+        found = pages.page(environ)
+        if found is not None:
+            return found
         fast = False
         try:
             endpoint, handler, parts, query = self._routed(environ)
