@@ -19,16 +19,21 @@ DEFAULT_USER = "local"
 
 
 def open_store(
-    url: str, *, username: str | None = None, clock: Callable[[], int] | None = None
+    url: str,
+    *,
+    blobs: str | None = None,
+    username: str | None = None,
+    clock: Callable[[], int] | None = None,
 ) -> EngineStore:
     """Open the store in a folder, made if it is not there.
 
-    url: a path, or file:///PATH. username: who the store speaks for, made if
+    url: a path, or file:///PATH. blobs: s3://BUCKET/PREFIX or a folder for large bodies,
+    which the store remembers; see place.py. username: who the store speaks for, made if
     needed. clock: another than the machine's. Raises Local if the folder cannot be used.
     """
     from storectl.engine.store import EngineStore  # --version and help open no store
 
-    return EngineStore(folder_of(url), username or DEFAULT_USER, clock or rules.now_ms)
+    return EngineStore(folder_of(url), username or DEFAULT_USER, clock or rules.now_ms, blobs)
 
 
 def look_after(url: str, *, clock: Callable[[], int] | None = None) -> Upkeep:

@@ -8,22 +8,36 @@ from typing import Protocol
 
 
 class Blobs(Protocol):
-    """Immutable bodies under keys of new_blob()."""
+    """Immutable bodies under keys of new_blob().
+
+    Raises Local where a place is not what it should be, and Unavailable while it is away.
+    """
 
     def put(self, blob: str, blocks: Iterable[bytes]) -> None:
-        """Keep a body, and return once it is durable. A failure leaves nothing."""
+        """Keep a body, and return once it is durable.
+
+        A failure leaves nothing, or, where nobody could delete it, what delete() deletes.
+        """
         ...
 
     def size(self, blob: str) -> int:
         """Bytes of a body. Raises Local if it is not there."""
         ...
 
-    def open(self, blob: str) -> Iterator[bytes]:
-        """Read a body in blocks."""
+    def has(self, blob: str) -> bool:
+        """Whether a body is there, or a part of one."""
         ...
 
-    def delete(self, blob: str) -> None:
-        """Delete a body, or what is there of it. One that is not there is no failure."""
+    def open(self, blob: str, size: int | None = None) -> Iterator[bytes]:
+        """Read a body in blocks. Raises Local at once if it has not that size, or is not there."""
+        ...
+
+    def delete(self, *blobs: str) -> None:
+        """Delete bodies, or what is there of them. One that is not there is no failure."""
+        ...
+
+    def there(self) -> Iterator[tuple[str, int]]:
+        """Everything that is there, finished or not, and how many bytes: to look for orphans."""
         ...
 
 

@@ -49,8 +49,25 @@ class Files:
         """Whether a body is there."""
         return self._path(blob).exists()
 
-    def open(self, blob: str) -> Iterator[bytes]:
-        path = self._path(blob)
+    def open(self, blob: str, size: int | None = None) -> Iterator[bytes]:
+        found = self.size(blob)
+        if size not in (None, found):
+            raise Local(f"Blob {self._path(blob)} is damaged: it has {found:,} bytes, not {size:,}")
+        return self._read(self._path(blob))
+
+    def delete(self, *blobs: str) -> None:
+        for path in map(self._path, blobs):
+            for each in (path, path.with_name(path.name + UNFINISHED)):
+                with _named(each), suppress(FileNotFoundError):
+                    os.unlink(each)
+
+    def there(self) -> Iterator[tuple[str, int]]:
+        for part in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
+            for path in part.iterdir() if part.is_dir() else ():
+                with suppress(FileNotFoundError), _named(path):  # collected since
+                    yield path.name.removesuffix(UNFINISHED), path.stat().st_size
+
+    def _read(self, path: Path) -> Iterator[bytes]:
         with _named(path):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -62,12 +79,6 @@ class Files:
                 yield block
         finally:
             os.close(descriptor)
-
-    def delete(self, blob: str) -> None:
-        path = self._path(blob)
-        for each in (path, path.with_name(path.name + UNFINISHED)):
-            with _named(each), suppress(FileNotFoundError):
-                os.unlink(each)
 
     def _path(self, blob: str) -> Path:
         return self.folder / blob[:2] / blob

@@ -116,9 +116,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
                 raise _damaged(key)
             found.body = (inline,) if inline else ()
             return found
-        if self.blobs.size(blob) != size:
-            raise _damaged(key)
-        found.body = _verified(self.blobs.open(blob), digest, key)
+        found.body = _verified(self.blobs.open(blob, size), digest, key)
         return found
 
     def put(self, ref: str, record: Record) -> None:
@@ -277,9 +275,8 @@ def collect(db: Db, blobs: Blobs, *, now: int, limit: int = COLLECT_BLOBS) -> in
     """
     sql = statements("kvs", db.dialect)
     due = db.all(sql["due"], now=now, limit=limit)
-    for (blob,) in due:
-        blobs.delete(blob)
     if due:
+        blobs.delete(*(blob for (blob,) in due))
         db.write(lambda tx: tx.many(sql["collected"], [{"blob": blob} for (blob,) in due]))
     return len(due)
 

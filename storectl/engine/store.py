@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from storectl.engine.db import Db, statements
 from storectl.engine.memory import Memory
+from storectl.engine.place import MARK, BlobPlace
 from storectl.engine.retention import Retention
 from storectl.engine.sqlite import SqliteDb
 from storectl.engine.storage import Reads
@@ -41,14 +42,14 @@ class View:
     def __init__(
         self,
         db: Db,
-        folder: Path,
+        blobs: BlobPlace,
         caller: Caller | None,
         reads: Reads,
         clock: Callable[[], int] = rules.now_ms,
         *,
         administrator: bool = False,
     ) -> None:
-        self._db, self.folder, self._reads, self.now_ms = db, folder, reads, clock
+        self._db, self.blobs, self._reads, self.now_ms = db, blobs, reads, clock
         self._caller = caller
         self._user = caller.user if caller else None
         self._token_id = caller.token_id if caller and caller.scope else None
@@ -62,11 +63,11 @@ class View:
 
     @cached_property
     def kvs(self) -> KeyValueStores:
-        from storectl.engine.files import Files
         from storectl.engine.kvs import KeyValueStores
 
-        blobs = Files(self.folder / "blobs")
-        return KeyValueStores(self._db, self._user, self._reads, blobs, self.now_ms, self._token_id)
+        return KeyValueStores(
+            self._db, self._user, self._reads, self.blobs, self.now_ms, self._token_id
+        )
 
     @cached_property
     def queues(self) -> Queues:
@@ -102,16 +103,23 @@ class EngineStore(View):
     """The store itself, as its owner sees it; see model/store.py `Served`.
 
     clock: milliseconds since 1970, for all that the store does and its server says.
+    blobs: as in place.py.
     """
 
     def __init__(
-        self, folder: Path, username: str, clock: Callable[[], int] = rules.now_ms
+        self,
+        folder: Path,
+        username: str,
+        clock: Callable[[], int] = rules.now_ms,
+        blobs: str | None = None,
     ) -> None:
         db = SqliteDb(folder)
+        self.folder = folder
         owner = Caller(make_user(db, username), "")
-        super().__init__(db, folder, owner, Reads(), clock, administrator=True)
+        place = BlobPlace(db, blobs, folder / "blobs")
+        super().__init__(db, place, owner, Reads(), clock, administrator=True)
         self._views: dict[tuple[str, str], View] = {}
-        self._nobody = View(db, folder, None, self._reads, clock)
+        self._nobody = View(db, place, None, self._reads, clock)
         self._memory = Memory(db)
         self._rates: SharedRates | None = None
         self._flushed = time.monotonic()
@@ -132,7 +140,7 @@ class EngineStore(View):
         if view is None or view._caller != caller:
             if len(self._views) >= MOST_VIEWS:
                 self._views = {}
-            view = View(self._db, self.folder, caller, self._reads, self.now_ms)
+            view = View(self._db, self.blobs, caller, self._reads, self.now_ms)
             self._views[key] = view
         return view
 
@@ -171,13 +179,16 @@ class EngineStore(View):
 
     @cached_property
     def _sweep(self) -> Sweep:
-        from storectl.engine.files import Files
         from storectl.engine.sweep import Sweep  # most commands sweep nothing
 
-        return Sweep(self._db, Files(self.folder / "blobs"), self.keeper, self.now_ms)
+        return Sweep(self._db, self.blobs, self.keeper, self.now_ms)
+
+    def prepare(self) -> None:
+        self.blobs.has(MARK)
 
     def hurry(self) -> None:
         self._db.hurry()
+        self.blobs.hurry()
 
     def together(self, works: Sequence[Callable[[], Done]]) -> list[Done]:
         return self._db.together(works)

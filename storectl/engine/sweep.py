@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from storectl.engine.blobs import Blobs
 from storectl.engine.db import Db, Tx, statements
-from storectl.engine.files import Files
 from storectl.engine.kvs import collect
 from storectl.engine.retention import Retention
 from storectl.model import rules
@@ -37,7 +37,7 @@ class Sweep:
     def __init__(
         self,
         db: Db,
-        blobs: Files,
+        blobs: Blobs,
         keeper: Callable[[str], Keeper[Any]],
         clock: Callable[[], int],
     ) -> None:

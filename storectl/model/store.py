@@ -95,6 +95,10 @@ class Served(Store, Protocol):
         """Remove what is over, unless another process is at it; how many storages expired."""
         ...
 
+    def prepare(self) -> None:
+        """Raise now what would be wrong with the first call: a server is about to start."""
+        ...
+
     def hurry(self) -> None:
         """From now on what has to write raises TakesLong in the thread that calls this."""
         ...

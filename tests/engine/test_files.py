@@ -15,6 +15,7 @@ from storectl.engine import files as files_module
 from storectl.engine import open_store
 from storectl.engine.files import Files
 from storectl.engine.kvs import GRACE_SECS, INLINE_BYTES, UPLOAD_SECS, KeyValueStores, collect
+from storectl.engine.place import BlobPlace
 from storectl.engine.sqlite import SqliteDb
 from storectl.engine.storage import Reads
 from storectl.engine.token import make_user
@@ -60,10 +61,16 @@ def value(kvs: KeyValueStores, key: str) -> bytes:
     return b"".join(kvs.record("~box", key).body)
 
 
+def folder(kvs: KeyValueStores) -> Path:
+    """Of its blobs."""
+    blobs = kvs.blobs.blobs if isinstance(kvs.blobs, BlobPlace) else kvs.blobs
+    assert isinstance(blobs, Files)
+    return blobs.folder
+
+
 def on_disk(kvs: KeyValueStores) -> list[Path]:
     """Every file below the folder of blobs."""
-    assert isinstance(kvs.blobs, Files)
-    return [path for path in kvs.blobs.folder.rglob("*") if path.is_file()]
+    return [path for path in folder(kvs).rglob("*") if path.is_file()]
 
 
 def collected(kvs: KeyValueStores, *, after_secs: int) -> int:
@@ -287,7 +294,7 @@ def test_a_full_disk_is_said_and_changes_nothing(kvs: KeyValueStores) -> None:
     put(kvs, "one", BODY)
 
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(kvs.blobs.folder.parent)],
+        [sys.executable, "-c", LIMITED, str(folder(kvs).parent)],
         capture_output=True,
         text=True,
         check=False,
@@ -322,7 +329,7 @@ def test_a_killed_upload_changes_nothing_and_leaves_what_is_listed(
     put(kvs, "one", b"before")
 
     process = subprocess.Popen(
-        [sys.executable, "-c", UPLOADING, str(kvs.blobs.folder.parent)],
+        [sys.executable, "-c", UPLOADING, str(folder(kvs).parent)],
         stdout=subprocess.PIPE,
         text=True,
     )
