@@ -2,7 +2,6 @@
 
 import { fill, h } from "./dom.js";
 
-const CHUNK = 100;
 const KEPT = 40;
 const MOST_PIXELS = 6_000_000;
 const SPARE = 6;
@@ -18,19 +17,21 @@ const SPARE = 6;
  * @param {number} given.count
  * @param {(offset: number, limit: number, signal: AbortSignal) => Promise<any[]>} given.fetchPage
  * @param {number} [given.rowHeight] pixels
+ * @param {number} [given.chunk] rows that are fetched at once
  * @param {string} given.caption
  * @param {(row: any, at: number) => void} [given.onRow] a click, or Enter on the row in focus
  * @param {(error: Error) => void} [given.onError]
  * @returns {{node: HTMLElement, grow: (count: number) => void, clear: () => void,
- *   goTo: (at: number) => void}} grow: there are more rows. clear: fetch again.
+ *   goTo: (at: number) => void, draw: () => void}} grow: there are more rows. clear: fetch again.
+ *   draw: once the node is in the page
  */
 export function virtual(given) {
   return new Virtual(given).shown();
 }
 
 class Virtual {
-  constructor({ columns, count, fetchPage, rowHeight = 36, caption, onRow, onError }) {
-    Object.assign(this, { columns, count, fetchPage, rowHeight, onRow, onError });
+  constructor({ columns, count, fetchPage, rowHeight = 36, chunk = 100, caption, onRow, onError }) {
+    Object.assign(this, { columns, count, fetchPage, rowHeight, chunk, onRow, onError });
     this.chunks = new Map();
     this.top = 0; // in pixels, as if there were place for all rows
     this.active = 0;
@@ -76,11 +77,12 @@ class Virtual {
       grow: (count) => this.grow(count),
       clear: () => this.clear(),
       goTo: (at) => this.goTo(at),
+      draw: () => this.draw(),
     };
   }
 
   grow(count) {
-    const at = Math.floor(this.count / CHUNK);
+    const at = Math.floor(this.count / this.chunk);
     if (count !== this.count) this.drop(at); // the page at the end is longer now
     this.count = count;
     this.whole = count * this.rowHeight;
@@ -163,7 +165,7 @@ class Virtual {
   }
 
   row(at) {
-    return this.chunks.get(Math.floor(at / CHUNK))?.rows?.[at % CHUNK];
+    return this.chunks.get(Math.floor(at / this.chunk))?.rows?.[at % this.chunk];
   }
 
   draw() {
@@ -176,7 +178,7 @@ class Virtual {
     for (let at = first; at < last; at += 1) lines.push(this.line(at));
     fill(this.rows, lines);
     this.node.setAttribute("aria-activedescendant", `${this.id()}-${this.active}`);
-    this.fetch(Math.floor(first / CHUNK), Math.floor(Math.max(first, last - 1) / CHUNK));
+    this.fetch(Math.floor(first / this.chunk), Math.floor(Math.max(first, last - 1) / this.chunk));
   }
 
   id() {
@@ -215,7 +217,7 @@ class Virtual {
     for (const [at, chunk] of this.chunks) {
       if (!chunk.rows && (at < first || at > last)) this.drop(at);
     }
-    for (let at = first; at <= last && at * CHUNK < this.count; at += 1) {
+    for (let at = first; at <= last && at * this.chunk < this.count; at += 1) {
       if (!this.chunks.has(at)) this.ask(at);
     }
     for (const at of this.chunks.keys()) {
@@ -228,7 +230,7 @@ class Virtual {
     const chunk = { abort: new AbortController() };
     this.chunks.set(at, chunk);
     try {
-      chunk.rows = await this.fetchPage(at * CHUNK, CHUNK, chunk.abort.signal);
+      chunk.rows = await this.fetchPage(at * this.chunk, this.chunk, chunk.abort.signal);
       if (this.chunks.get(at) === chunk) this.draw();
     } catch (error) {
       if (error.name === "AbortError") return;

@@ -56,10 +56,12 @@ export function screen(kind, storage, tab = "") {
 
 const SOON_MS = 2 * 86_400_000;
 
-/** How long a storage stays, as a badge. */
+/** How long a storage stays, as a badge where it will not. */
 export function retention(storage) {
-  if (nameOf(storage)) return h("span", { class: "badge" }, icon("check"), "kept: it has a name");
-  if (!storage.expireAt) return h("span", { class: "badge" }, icon("check"), "kept");
+  if (nameOf(storage) || !storage.expireAt) {
+    const why = nameOf(storage) ? "It has a name" : "This server keeps storages without a name";
+    return h("span", { class: "quiet", title: why }, "until deleted");
+  }
   const soon = Date.parse(storage.expireAt) - Date.now() < SOON_MS;
   return h(
     "span",
