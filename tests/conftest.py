@@ -2,7 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
+from . import postgres
+from .buckets import Server, server
+
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes that are no text go by their name: packed ones hold the time, and workers compare."""
     return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of S3, one for the run."""
+    with server(tmp_path_factory.mktemp("s3")) as found:
+        yield found
+
+
+@pytest.fixture
+def s3(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """That server, with the environment that leads to it."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgres.Cluster]:
+    """One PostgreSQL for all tests of this process."""
+    with postgres.running() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def template(cluster: postgres.Cluster) -> str:
+    """A database with the tables of a store, to make others from."""
+    from storectl.engine.postgres import PostgresDb
+
+    url = cluster.database()
+    PostgresDb(url).close()
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def database(cluster: postgres.Cluster, template: str) -> str:
+    """The address of an empty store."""
+    return cluster.database(template)

@@ -90,7 +90,7 @@ class BlobPlace:
         self._near().delete(*blobs)
 
     def there(self) -> Iterator[tuple[str, int]]:
-        return self._near().there()
+        return (found for found in self._near().there() if found[0] != MARK)
 
     def hurry(self) -> None:
         """From now on TakesLong is raised in the thread that calls this, if this is far away."""
@@ -134,7 +134,11 @@ class BlobPlace:
 
     def _check(self, blobs: Blobs, given: str, known: str | None, mark: str) -> None:
         """Refuse what is not the place of this store; mark one that is new."""
-        found = b"".join(blobs.open(MARK)).decode(errors="replace") if blobs.has(MARK) else None
+        found = (
+            b"".join(blobs.open(MARK, len(mark))).decode(errors="replace")
+            if blobs.has(MARK)
+            else None
+        )
         other = known is not None and known != given
         if found == mark:
             if other:

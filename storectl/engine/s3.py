@@ -52,6 +52,7 @@ _REFUSED = {
     "InvalidToken",
     "SignatureDoesNotMatch",
 }
+_DENIED = {"PermissionDeniedError", "UnauthenticatedError"}
 _VARIABLES = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 
@@ -99,8 +100,6 @@ class Bucket:
         return self._read(blob, size, part_bytes, block)
 
     def delete(self, *blobs: str) -> None:
-        import obstore
-
         if len(blobs) == 1:
             found = [self._paths(blobs[0])]
         else:
@@ -108,8 +107,7 @@ class Bucket:
                 found = list(pool.map(self._paths, blobs))
         paths = [path for each in found for path in each]
         for at in range(0, len(paths), MOST_DELETED):
-            with self._named(f"{len(blobs)} blobs"), suppress(FileNotFoundError):
-                obstore.delete(self._store, paths[at : at + MOST_DELETED])
+            self._delete(paths[at : at + MOST_DELETED], RETRIES)
 
     def there(self) -> Iterator[tuple[str, int]]:
         blob, total = "", 0
@@ -150,9 +148,21 @@ class Bucket:
                 found = obstore.get_range(self._store, _path(blob, number), start=start, end=end)
                 block = bytes(found)
             if not block:
-                raise Local(f"Blob {blob} in {self.url} is damaged: part {number} is cut off")
+                raise self._cut_off(blob)
             at += len(block)
             yield block
+
+    def _delete(self, paths: list[str], more: int) -> None:
+        """Delete objects. The library does not repeat this by itself: it is a POST."""
+        import obstore
+
+        try:
+            with self._named("of a list"), suppress(FileNotFoundError):
+                obstore.delete(self._store, paths)
+        except Unavailable:
+            if not more:
+                raise
+            self._delete(paths, more - 1)
 
     def _paths(self, blob: str) -> list[str]:
         return [path for path, _ in self._parts(blob)]
@@ -191,6 +201,8 @@ class Bucket:
             )
         if isinstance(error, FileNotFoundError):
             return self._missing(blob)
+        if code == "InvalidRange":
+            return self._cut_off(blob)
         return Unavailable(
             f"{self.url} does not answer: {code or _reason(text)}",
             hint=f"try again; {_where()}",
@@ -200,8 +212,8 @@ class Bucket:
     def _missing(self, blob: str) -> Local:
         return Local(f"Blob {blob} in {self.url} is missing")
 
-
-_DENIED = ("PermissionDeniedError", "UnauthenticatedError")
+    def _cut_off(self, blob: str) -> Local:
+        return Local(f"Blob {blob} in {self.url} is damaged: it is cut off")
 
 
 def parts_of(url: str) -> tuple[str, str, str]:
