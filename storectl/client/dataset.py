@@ -49,6 +49,7 @@ class Datasets(Keeper[Dataset]):
             desc=query.desc,
             scanned=scanned,
             lines=ended_lines(reading(answer, self.http.host)),
+            is_checked=head.get(dataset.CHECKED[0].lower()) == dataset.CHECKED[1],
         )
 
     def push(self, ref: str, items: Items, *, idempotency_key: str | None = None) -> None:

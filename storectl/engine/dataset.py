@@ -66,6 +66,7 @@ class Datasets(Keeper[Dataset]):
             scanned=stop - start,
             lines=lines,
             bytes=length,
+            is_checked=True,
         )
 
     def push(self, ref: str, items: Items, *, idempotency_key: str | None = None) -> None:

@@ -70,7 +70,7 @@ def decoder(number: Callable[[str], Any] = str) -> Callable[[bytes], list[Item]]
     def items(block: bytes) -> list[Item]:
         try:
             return decode(block)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             pass
         try:
             return decode(mended(block))

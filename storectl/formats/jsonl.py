@@ -53,7 +53,7 @@ def read(stream: BinaryIO, *, max_bytes: int, on_bad: OnBad) -> Iterator[Batch]:
             continue
         lines = block.split(b"\n")
         del lines[-1]  # what is behind the last newline
-        if not bare and _are_objects(block, lines):
+        if not bare and are_objects(block, lines):
             numbers = range(line, line + len(lines))
             yield from batches(lines, numbers, on_bad, max_bytes, block)
         else:
@@ -125,7 +125,7 @@ def _elements(lines: list[bytes], line: int, on_bad: OnBad) -> tuple[list[bytes]
     lines = [each.strip() for each in lines]
     numbers = array("I", [line + at for at, each in enumerate(lines) if each])
     lines = [each for each in lines if each]
-    if _are_objects(b"\n".join(lines), lines):
+    if are_objects(b"\n".join(lines), lines):
         return [each.replace(b"\r", b" ") for each in lines], numbers
     good = [at for at, each in enumerate(lines) if _is_json(each, numbers[at], on_bad)]
     return [mended(lines[at]).replace(b"\r", b" ") for at in good], array(
@@ -133,7 +133,7 @@ def _elements(lines: list[bytes], line: int, on_bad: OnBad) -> tuple[list[bytes]
     )
 
 
-def _are_objects(block: bytes, lines: list[bytes]) -> bool:
+def are_objects(block: bytes, lines: list[bytes]) -> bool:
     """Whether each line is one object of JSON, with no space around.
 
     Where each line starts with { and ends with }, no newline is inside a value;

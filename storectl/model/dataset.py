@@ -71,7 +71,8 @@ class ItemsPage(Struct, kw_only=True):
 
     total: items in the dataset. scanned: stored items in the window, which the
     next window starts after; `lines` may hold more or fewer of them. bytes: the
-    length of all blocks together, where it is known beforehand.
+    length of all blocks together, where it is known beforehand. is_checked: that who
+    keeps the items has held them against its checksums, so that nobody has to again.
     """
 
     total: int
@@ -81,6 +82,7 @@ class ItemsPage(Struct, kw_only=True):
     scanned: int
     lines: Iterable[bytes]
     bytes: int | None = None
+    is_checked: bool = False
 
 
 class Datasets(Storages[Dataset], Protocol):
@@ -108,6 +110,9 @@ CREATE = Endpoint("POST", "/v2/datasets", "dataset", "create")
 GET = Endpoint("GET", "/v2/datasets/{ref}", "dataset")
 UPDATE = Endpoint("PUT", "/v2/datasets/{ref}", "dataset", "write")
 DELETE = Endpoint("DELETE", "/v2/datasets/{ref}", "dataset", "write")
+CHECKED = ("X-Storectl-Items", "checked")
+"""The header of items that were held against checksums, see ItemsPage.is_checked."""
+
 ITEMS = Endpoint("GET", "/v2/datasets/{ref}/items", "dataset", signed=True)
 PUSH = Endpoint("POST", "/v2/datasets/{ref}/items", "dataset", "write", fast=True)
 STATISTICS = Endpoint("GET", "/v2/datasets/{ref}/statistics", "dataset")

@@ -40,6 +40,8 @@ def items(call: Call) -> Answer:
         ("X-Apify-Pagination-Desc", "true" if page.desc else "false"),
         ("X-Content-Type-Options", "nosniff"),
     ]
+    if name == "jsonl" and page.is_checked:
+        headers.append(dataset.CHECKED)
     if name in ("html", "xml", "rss"):
         headers.append(("Content-Security-Policy", "sandbox"))
     if call.flag("attachment"):

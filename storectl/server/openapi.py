@@ -18,6 +18,7 @@ from msgspec import Struct
 from storectl import __version__
 from storectl.errors import BY_STATUS
 from storectl.formats import Options
+from storectl.model.dataset import CHECKED
 from storectl.model.endpoint import Endpoint
 from storectl.model.request import Fields
 from storectl.model.rules import MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, MAX_RECORD_BYTES
@@ -81,6 +82,10 @@ PAGINATION = {
     "X-Apify-Pagination-Count": (COUNT, "Stored items in the window, before any filter."),
     "X-Apify-Pagination-Total": (COUNT, "Items in the dataset."),
     "X-Apify-Pagination-Desc": (TEXT | {"enum": ["true", "false"]}, "Of the query."),
+}
+CHECKED_HEADER: Schema = {
+    "description": "With jsonl: the items were held against the checksums of the store.",
+    "schema": TEXT | {"enum": [CHECKED[1]]},
 }
 TAGS = {
     "dataset": "Datasets: items that are appended, and read by position.",
@@ -246,6 +251,7 @@ def _success(endpoint: Endpoint, operation: Operation) -> Schema:
     if "*/*" not in operation.plain and len(operation.plain) > 1:
         for name, (schema, about) in PAGINATION.items():
             headers[name] = {"description": about, "schema": schema, "required": True}
+        headers[CHECKED[0]] = CHECKED_HEADER
     found: Schema = {"description": HTTPStatus(operation.status).phrase, "headers": headers}
     if operation.answer is not None:
         found["content"] = _content(operation)

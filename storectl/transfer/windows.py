@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from storectl.errors import Internal, Network
-from storectl.formats.blocks import decoder, whole_lines
+from storectl.formats.blocks import decoder, recut, whole_lines
+from storectl.formats.jsonl import are_objects
 from storectl.model.dataset import Dataset, Datasets, ItemsPage, ItemsQuery
+from storectl.model.items import Item
+from storectl.transfer.memory import keep_freed
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -85,6 +88,7 @@ class Rows:
             return
         from concurrent.futures import ThreadPoolExecutor  # 8 ms, for large reads only
 
+        keep_freed()
         self._over = False  # rows may be walked again
         pool = ThreadPoolExecutor(self.jobs, "window")
         waiting: deque[Future[Window]] = deque()
@@ -131,10 +135,9 @@ class Rows:
         for attempt in count():
             page = ask()  # the client tries again by itself
             try:
-                seams = Seams(None if self.query.shapes else page.scanned)
-                passed = self._unless_over(seams.passed(checked(page, self.query)))
+                passed = self._unless_over(counted(page, self.query))
                 blocks = held(passed, _bytes_of_window(self.jobs) * 5 // 4)
-                return page, blocks if seams.are_plain else objects(blocks)
+                return page, blocks if page.is_checked else objects(blocks)
             except (Network, Internal):
                 if attempt >= self.retries or self._over:
                     raise
@@ -176,7 +179,19 @@ def _drain(page: ItemsPage) -> None:
 
 
 def checked(page: ItemsPage, query: ItemsQuery) -> Iterator[bytes]:
+    """The blocks of a page: as many items as the store announced, each a JSON object.
+
+    Raises Network if fewer come, and Internal at what is no object.
+    """
+    blocks = counted(page, query)
+    return blocks if page.is_checked else objects(blocks)
+
+
+def counted(page: ItemsPage, query: ItemsQuery) -> Iterator[bytes]:
     """The blocks of a page. Raises Network if fewer items come than the store announced."""
+    if page.is_checked:  # by this process or our server; HTTP tells what breaks off
+        yield from page.lines
+        return
     count = 0
     for block in page.lines:
         count += block.count(b"\n")
@@ -185,41 +200,22 @@ def checked(page: ItemsPage, query: ItemsQuery) -> Iterator[bytes]:
         raise Network(f"only {count:,} of {page.scanned:,} items came; the answer was cut off")
 
 
-class Seams:
-    """Looks at where lines meet: in what a good server sends, objects touch there.
-
-    are_plain: that all lines begin and end as objects do. That takes half of the time
-    of decoding them, and says nothing about what is inside of a line. lines: how many
-    there are, if whoever reads them counts.
-    """
-
-    def __init__(self, lines: int | None) -> None:
-        self.are_plain = True
-        self._lines = lines
-
-    def passed(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        """The blocks, looked at."""
-        lines, seams = self._lines or 0, 0
-        end = b""
-        for block in blocks:
-            if self._lines is None:
-                lines += block.count(b"\n")
-            seams += block.count(b"}\n{") + (end + block[:2]).count(b"}\n{")
-            if not end:
-                self.are_plain = block[:1] == b"{"
-            end = (end + block)[-2:] if len(block) < 2 else block[-2:]
-            yield block
-        if end and (seams != lines - 1 or end != b"}\n"):
-            self.are_plain = False
-
-
 def objects(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines again. Raises Internal at one that is not a JSON object."""
+    """The lines again. Raises Internal at one that is not a JSON object.
+
+    That takes half as long as decoding them all: 2.4 s a gigabyte.
+    """
     decode = decoder()
-    for block in whole_lines(blocks):
-        if not all(isinstance(item, dict) for item in decode(block)):
+    for block in recut(whole_lines(blocks)):
+        lines = block.split(b"\n")
+        del lines[-1]  # what is behind the last newline
+        if not are_objects(block, lines) and not all(_is_object(decode(line)) for line in lines):
             raise Internal("The store holds an item that is not a JSON object")
         yield block
+
+
+def _is_object(values: list[Item]) -> bool:
+    return len(values) == 1 and isinstance(values[0], dict)
 
 
 def held(blocks: Iterable[bytes], most: int) -> Iterable[bytes]:

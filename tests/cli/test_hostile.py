@@ -277,16 +277,17 @@ def test_a_working_folder_that_is_gone_is_told(cli: Cli) -> None:
 
 
 class NoJson(BaseHTTPRequestHandler):
-    """A server one of whose items is a page of HTML."""
+    """A server one of whose items is `line`."""
 
     protocol_version = "HTTP/1.1"
+    line = b""
 
     def do_GET(self) -> None:
         times = dict.fromkeys(("createdAt", "modifiedAt", "accessedAt"), "2024-01-01T00:00:00.000Z")
         told = {"id": "a" * 17, "userId": "b" * 17, "itemCount": 2, **times}
         body = json.dumps({"data": told}).encode()
         if "/items" in self.path:
-            body = b'{"a":1}\n<html>Bad gateway</html>\n'
+            body = b'{"a":1}\n' + self.line + b"\n"
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Apify-Pagination-Total", "2")
@@ -299,9 +300,16 @@ class NoJson(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [b"<html>Bad gateway</html>", b'{"a":tru}', b'{"a":"\xff"}', b'{"a":1}{"b":2}', b'{"a":"b\0"}'],
+    ids=["html", "inside", "not UTF-8", "two", "control character"],
+)
+@pytest.mark.parametrize(
     "args",
     [
         ["items", "~x"],
+        ["items", "~x", "-f", "jsonl"],
+        ["items", "~x", "-o", "out.json"],
         ["items", "~x", "--csv"],
         ["pull", "~x", "-o", "out.xlsx"],
         ["pull", "~x", "-o", "out.jsonl"],
@@ -311,7 +319,10 @@ class NoJson(BaseHTTPRequestHandler):
     ],
     ids=" ".join,
 )
-def test_an_item_of_a_server_that_is_no_json_is_told_in_one_line(cli: Cli, args: list[str]) -> None:
+def test_an_item_of_a_server_that_is_no_json_is_told_in_one_line(
+    cli: Cli, args: list[str], line: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NoJson, "line", line)
     (cli.folder / "two.jsonl").write_text('{"a":1}\n{"a":2}\n')
     with ThreadingHTTPServer(("127.0.0.1", 0), NoJson) as server:
         Thread(target=server.serve_forever, daemon=True).start()
@@ -323,7 +334,7 @@ def test_an_item_of_a_server_that_is_no_json_is_told_in_one_line(cli: Cli, args:
     assert done.code == 1
     told = [line for line in done.out.splitlines() if line.startswith("error: ")]
     assert len(told) == 1
-    assert "holds an item that is not JSON" in told[0]
+    assert "holds an item that is not" in told[0]
     assert not list(cli.folder.glob("out.*"))
 
 

@@ -7,13 +7,14 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
+from msgspec.structs import replace
 
 from storectl.client import open_store as remote
 from storectl.engine import open_store
@@ -27,7 +28,7 @@ from storectl.transfer.events import Finished, Saved, Started
 from storectl.transfer.journal import Journal
 from storectl.transfer.pull import pull
 from storectl.transfer.target import Target
-from storectl.transfer.windows import AHEAD_BYTES, Rows, Seams, held, objects, rows_of_window
+from storectl.transfer.windows import AHEAD_BYTES, Rows, held, objects, rows_of_window
 from tests.serving import served
 
 COUNT = 2_500
@@ -53,8 +54,6 @@ class Small:
     def items(self, ref: str, query: ItemsQuery) -> ItemsPage:
         self.asked.append((query.offset, query.limit))
         limit = self.most if query.limit is None else min(query.limit, self.most)
-        from msgspec.structs import replace
-
         page = self.datasets.items(ref, replace(query, limit=limit))
         if self.breaks and query.limit != 1 and query.offset >= self.breaks[0]:
             self.breaks.pop(0)
@@ -446,27 +445,50 @@ PLAIN = b'{"a":1}\n{"b":{"c":2}}\n{}\n'
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize(
-    ("lines", "are_plain"),
+    ("lines", "why"),
     [
-        (b"", True),
-        (b"{}\n", True),
-        (PLAIN, True),
-        (b"5\n" + PLAIN, False),
-        (PLAIN + b"[]\n", False),
-        (PLAIN + b"<html>\n" + PLAIN, False),
-        (PLAIN + b'{"cut":\n' + PLAIN, False),
-        (b' {"a":1}\n', False),
+        (b"", None),
+        (b"{}\n", None),
+        (PLAIN, None),
+        (b"5\n" + PLAIN, "not a JSON object"),
+        (PLAIN + b"[]\n", "not a JSON object"),
+        (PLAIN + b"\n" + PLAIN, "not a JSON object"),
+        (PLAIN + b'{"a":1}{"b":2}\n', "not a JSON object"),
+        (PLAIN + b"<html>\n" + PLAIN, "not JSON"),
+        (PLAIN + b'{"cut":\n' + PLAIN, "not JSON"),
+        (PLAIN + b'{"cut":{}\n,"b":{}}\n' + PLAIN, "not JSON"),
+        (PLAIN + b'{"a":tru}\n' + PLAIN, "not JSON"),
+        (PLAIN + b'{"a":"\xff"}\n' + PLAIN, "not JSON"),
     ],
 )
 def test_lines_that_are_no_objects_are_seen_however_they_are_cut(
-    lines: bytes, are_plain: bool, size: int
+    lines: bytes, why: str | None, size: int
 ) -> None:
     blocks = [lines[at : at + size] for at in range(0, len(lines), size)]
 
-    for count in (None, lines.count(b"\n")):
-        seams = Seams(count)
-        assert b"".join(seams.passed(blocks)) == lines
-        assert seams.are_plain == are_plain
+    with pytest.raises(Internal, match=why) if why else nullcontext():
+        assert b"".join(objects(blocks)) == lines
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_what_a_store_has_checked_is_not_looked_at_again(store: EngineStore, jobs: int) -> None:
+    class Told:
+        """Passes on what is no JSON. is_checked: as it says."""
+
+        is_checked = False
+
+        def items(self, ref: str, query: ItemsQuery) -> ItemsPage:
+            page = store.datasets.items(ref, query)
+            lines = (block.replace(b'"n":7,', b'"n":?,') for block in page.lines)
+            return replace(page, lines=lines, is_checked=self.is_checked)
+
+    told: Any = Told()
+    rows = Rows(told, "~a", ItemsQuery(), jobs=jobs)
+
+    with pytest.raises(Internal, match="not JSON"):
+        b"".join(b"".join(blocks) for _, blocks in rows.windows(0, 1_000))
+    told.is_checked = True
+    assert b'"n":?,' in b"".join(b"".join(blocks) for _, blocks in rows.windows(0, 1_000))
 
 
 def test_odd_lines_that_are_objects_are_no_fault() -> None:
