@@ -254,13 +254,16 @@ class Session:
         )
 
 
-def opener(place: str) -> Callable[[], Served]:
-    """What opens the store of a folder or URL, in whichever process calls it."""
+def opener(place: str, blobs: str | None = None) -> Callable[[], Served]:
+    """What opens the store of a folder or URL, in whichever process calls it.
+
+    blobs: where large records go, for a store that was not told yet.
+    """
     from functools import partial
 
     from storectl.engine import open_store
 
-    return partial(open_store, place)
+    return partial(open_store, place, blobs=blobs)
 
 
 def keeper_of(store: Store, noun: str) -> Storages[Any]:

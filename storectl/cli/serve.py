@@ -37,6 +37,15 @@ def serve(
             "--dir", metavar="DIR", help="Folder of the store; as --store.", show_default=False
         ),
     ] = None,
+    blobs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Where large records go: s3://BUCKET/PREFIX or a folder. The store remembers "
+            "it. [default: what the store has; at first its own folder]",
+            show_default=False,
+        ),
+    ] = None,
     rate_limit: Annotated[
         str | None,
         typer.Option(
@@ -98,7 +107,12 @@ def serve(
         default_access=ACCESS[access],
         public_url=conf.server_url(public_url) if public_url else None,
     )
-    _prepare(place, host, _retention(*_first("retention", retention, configured.retention)))
+    _prepare(
+        place,
+        blobs or ctx.obj.environ.get("STORECTL_BLOBS"),
+        host,
+        _retention(*_first("retention", retention, configured.retention)),
+    )
     if not _is_local(host) and not (settings.public_url or "").startswith("https:"):
         ctx.obj.output.warn(
             f"{host} is reached from other machines without TLS: tokens and data can be read on "
@@ -164,10 +178,13 @@ def _retention(source: str, text: str | None) -> int | Literal["off"] | None:
     return secs
 
 
-def _prepare(place: str, host: str, retention: int | Literal["off"] | None) -> None:
+def _prepare(
+    place: str, blobs: str | None, host: str, retention: int | Literal["off"] | None
+) -> None:
     """Open the store once before serving; beyond this machine it must have a token."""
-    store = opener(place)()
+    store = opener(place, blobs)()
     try:
+        store.prepare()
         if retention is not None:
             store.retain(None if retention == "off" else retention)
         if not _is_local(host) and not store.tokens.list():
