@@ -29,12 +29,15 @@ function decoded(text) {
   }
 }
 
-/** A token in the address is for this session alone: it leaves the address and its history. */
+/**
+ * A token in the address, as `#token=TOKEN&to=/datasets/ID`, is for this session alone: it leaves
+ * the address and its history.
+ */
 function takeToken() {
-  const found = /^#token=([^&]+)/.exec(location.hash);
+  const found = /^#token=([^&]+)(?:&to=([^&]*))?/.exec(location.hash);
   if (!found) return;
   session.token = decoded(found[1]);
-  history.replaceState(null, "", "#/");
+  history.replaceState(null, "", `#${decoded(found[2] ?? "/")}`);
 }
 
 async function start() {
