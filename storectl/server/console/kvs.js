@@ -13,7 +13,7 @@ import { underway, upload } from "./upload.js";
 export const tab = { id: "records", title: "Records" };
 
 const ON_A_PAGE = 100;
-const AGAIN_SECS = 4;
+const AGAIN_SECS = 2;
 const TYPING_MS = 200;
 
 export async function render(target, context) {
@@ -70,9 +70,7 @@ class Records {
     const picker = h("input", {
       type: "file",
       multiple: true,
-      class: "offscreen",
-      tabindex: "-1",
-      "aria-label": "Files to upload",
+      hidden: true,
       on: {
         change: () => {
           this.upload([...picker.files]);
@@ -202,7 +200,7 @@ class Records {
   empty() {
     if (this.prefix) return h("p", "No key starts with ", h("code", this.prefix), ".");
     return [
-      h("h3", "No records yet"),
+      h("h2", "No records yet"),
       h("p", "Drop files here, upload them, or write a record by hand."),
     ];
   }

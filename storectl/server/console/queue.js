@@ -212,7 +212,7 @@ class Requests {
         `None among ${counted(MOST_SOUGHT, "request")}; there are more on the next page.`,
       );
     }
-    const words = h("h3", VIEWS[this.view].empty);
+    const words = h("h2", VIEWS[this.view].empty);
     return this.view === "all"
       ? [words, h("p", "Add one here, or many with storectl queue add.")]
       : words;
