@@ -15,8 +15,9 @@ Answer = TypeVar("Answer")
 class Memory:
     """Exact, over all threads and processes: what it gives, the database would give too."""
 
-    def __init__(self, db: Db) -> None:
+    def __init__(self, db: Db, most: int = MOST) -> None:
         self._version = db.version
+        self._most = most
         self._kept: tuple[int, dict[Hashable, Any]] = (-1, {})
 
     def recall(self, key: Hashable, read: Callable[[], Answer]) -> Answer:
@@ -32,6 +33,6 @@ class Memory:
             found: Answer = kept[key]
         except KeyError:
             found = read()
-            if len(kept) < MOST:
+            if len(kept) < self._most:
                 kept[key] = found
         return found

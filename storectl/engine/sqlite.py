@@ -109,7 +109,7 @@ class SqliteDb:
         return rows[0] if rows else None
 
     def version(self) -> int | None:
-        return self._turns.count()
+        return None if self._inside == get_ident() else self._turns.count()
 
     def write(self, work: Callable[[SqliteTx], Answer]) -> Answer:
         thread = get_ident()
@@ -163,11 +163,11 @@ class SqliteDb:
 
     def _lead(self) -> None:
         """Commit what is queued as one transaction, then hand the lead on."""
-        with self._mutex:
-            jobs = [self._queue.popleft() for _ in range(min(BATCH_JOBS, len(self._queue)))]
+        jobs: list[_Job[Any]] = []
         try:
             self._commit(jobs)
         except BaseException as error:
+            self._take(jobs)
             for job in jobs:
                 job.error = error
         with self._mutex:
@@ -180,15 +180,22 @@ class SqliteDb:
         if following is not None:
             following.turn.release()
 
+    def _take(self, jobs: list[_Job[Any]]) -> None:
+        """Add what is queued to the jobs of a transaction."""
+        with self._mutex:
+            while self._queue and len(jobs) < BATCH_JOBS:
+                jobs.append(self._queue.popleft())
+
     def _commit(self, jobs: list[_Job[Any]]) -> None:
+        """Do what is queued, and what is queued meanwhile, in one transaction. jobs: none yet."""
         with self._turns.turn():
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
-                if len(jobs) == 1:
-                    jobs[0].answer = jobs[0].work(self._tx)
-                else:
-                    for job in jobs:
-                        self._attempt(job)
+                self._take(jobs)
+                for job in jobs:
+                    self._attempt(job, alone=job is jobs[0])
+                    if job is jobs[-1]:
+                        self._take(jobs)
                 with self._turns.commit():
                     self._writer.execute("COMMIT")
             except BaseException as error:
@@ -198,17 +205,23 @@ class SqliteDb:
                     raise named(error, self.path) from error
                 raise
 
-    def _attempt(self, job: _Job[Any]) -> None:
-        """Run one of several jobs so that its failure undoes nothing of the others."""
-        self._writer.execute("SAVEPOINT job")
+    def _attempt(self, job: _Job[Any], *, alone: bool) -> None:
+        """Run one job so that its failure undoes nothing of others. alone: there are none yet."""
+        if not alone:
+            self._writer.execute("SAVEPOINT job")
         try:
             job.answer = job.work(self._tx)
         except (StorectlError, apsw.ConstraintError) as error:
             if not self._writer.in_transaction:  # a full disk has undone it all
                 raise
-            self._writer.execute("ROLLBACK TO job")
             job.error = named(error, self.path) if isinstance(error, apsw.Error) else error
-        self._writer.execute("RELEASE job")
+            if alone:
+                self._writer.execute("ROLLBACK")
+                self._writer.execute("BEGIN IMMEDIATE")
+            else:
+                self._writer.execute("ROLLBACK TO job")
+        if not alone:
+            self._writer.execute("RELEASE job")
 
     def _nested(self, work: Callable[[SqliteTx], Answer]) -> Answer:
         """Run one of the works that are done together; its failure undoes it alone.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct
 
-from storectl.engine.db import Db, Taken, Tx, statements
+from storectl.engine.db import Db, Row, Taken, Tx, statements
+from storectl.engine.memory import Memory
 from storectl.engine.retention import Retention, expire_at
 from storectl.errors import Conflict, InvalidInput, Local, NotFound, Unavailable
 from storectl.model import rules
@@ -23,6 +25,9 @@ Kind = TypeVar("Kind", bound=Storage)
 
 ERASE_ROWS = 500
 """Rows of a deleted storage that go in one transaction."""
+
+ROWS = 100
+"""Storages whose row a keeper remembers: writers that wait for one commit ask for it once."""
 
 FORGET_MS = 60_000
 """How often answers that are over 24 hours old are forgotten."""
@@ -132,6 +137,7 @@ class Keeper(Generic[Kind]):
         self.token_id = token_id
         self.retention = Retention(db, clock)
         self._forgot_at = 0
+        self._memory = Memory(db, most=ROWS)
         self.sql = statements(self.noun, db.dialect)
         self.shared = statements("storage", db.dialect)
         self.access = statements("access", db.dialect)
@@ -291,7 +297,7 @@ class Keeper(Generic[Kind]):
         """The row that a ref leads to. NotFound if there is none, or if it has expired."""
         parsed = Ref.parse(ref)
         if parsed.id is not None:
-            row = self.db.one(self.shared["find_id"], id=parsed.id, noun=self.noun)
+            row = self._memory.recall(parsed.id, partial(self._by_id, parsed.id))
         elif parsed.user is not None:
             row = self.db.one(
                 self.shared["find_other"],
@@ -362,6 +368,9 @@ class Keeper(Generic[Kind]):
                 if row.name is None:
                     storage.expire_at = expire_at(secs, row.accessed_at)
         return found
+
+    def _by_id(self, id: str) -> Row | None:
+        return self.db.one(self.shared["find_id"], id=id, noun=self.noun)
 
     def _own(self, name: str) -> StorageRow | None:
         if self.user is None:

@@ -118,12 +118,9 @@ def test_in_a_folder_that_cannot_be_written_nothing_is_remembered(tmp_path: Path
         pass
 
 
-def test_a_memory_does_not_grow_without_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_memory_does_not_grow_without_end(tmp_path: Path) -> None:
     db, asked = SqliteDb(tmp_path), []
-    monkeypatch.setattr("storectl.engine.memory.MOST", 2)
-    memory, read = Memory(db), reader(db, asked)
+    memory, read = Memory(db, most=2), reader(db, asked)
 
     for key in ("a", "b", "c", "a", "c"):
         memory.recall(key, read)

@@ -10,13 +10,14 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from storectl.engine import open_store
 from storectl.engine.db import Taken
-from storectl.engine.sqlite import APPLICATION_ID, SqliteDb, migrations
+from storectl.engine.sqlite import APPLICATION_ID, SqliteDb, SqliteTx, migrations
 from storectl.errors import InvalidInput, Local, NotFound, Unavailable
 from storectl.model.dataset import ItemsQuery
 from storectl.model.items import Items
@@ -161,6 +162,34 @@ def test_writers_that_wait_share_a_commit_and_fail_alone(tmp_path: Path) -> None
     assert sorted(outcomes.values()) == ["kept"] * 100 + ["taken"] * 100
     kept = {int(row[0]) for row in db.all("SELECT not_before FROM garbage")}
     assert kept == {number for number, outcome in outcomes.items() if outcome == "kept"}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_comes_while_others_write_shares_their_commit(tmp_path: Path, fails: bool) -> None:
+    db, outcomes = SqliteDb(tmp_path), []
+    before = db.version()
+
+    def late() -> None:
+        outcomes.append(db.write(lambda tx: tx.all("INSERT INTO garbage VALUES ('late', 1)")))
+
+    def first(tx: SqliteTx) -> None:
+        tx.all("INSERT INTO garbage VALUES ('first', 1)")
+        thread.start()
+        while not db._queue:
+            time.sleep(0.001)
+        if fails:
+            raise InvalidInput("no")
+
+    thread = threading.Thread(target=late)
+    with pytest.raises(InvalidInput) if fails else nullcontext():
+        db.write(first)
+    thread.join()
+
+    kept = [("late",)] if fails else [("first",), ("late",)]
+    assert db.all("SELECT blob FROM garbage ORDER BY blob") == kept
+    assert outcomes == [[]]
+    assert before is not None
+    assert db.version() == before + 2
 
 
 def test_a_reader_sees_what_another_connection_has_committed(tmp_path: Path) -> None:

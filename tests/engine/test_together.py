@@ -67,6 +67,21 @@ def test_a_work_reads_what_those_before_it_wrote(db: SqliteDb) -> None:
     ]
 
 
+def test_a_work_sees_the_storage_as_those_before_it_left_it(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    id = store.datasets.create("list")[0].id
+
+    def count() -> int:
+        return store.datasets.get(id).item_count
+
+    def push() -> int:
+        store.datasets.push(id, Items.of([{"n": 1}]))
+        return count()
+
+    assert [count(), *store.together([count, push, push]), count()] == [0, 0, 1, 2, 2]
+    store.close()
+
+
 def test_others_see_nothing_before_the_commit(db: SqliteDb) -> None:
     seen: list[list[str]] = []
 
