@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from storectl.errors import InvalidInput, Local, StorectlError, Unavailable
@@ -67,6 +68,8 @@ class Bucket:
     def __init__(self, url: str) -> None:
         self.url, bucket, prefix = parts_of(url)
         self._store = _open(bucket, prefix)
+        self._away: Unavailable | None = None
+        self._asking = Lock()
 
     def put(self, blob: str, blocks: Iterable[bytes]) -> None:
         import obstore
@@ -174,19 +177,36 @@ class Bucket:
         """Path and size of all objects below a folder."""
         import obstore
 
-        with self._named("list"):
-            for page in obstore.list(self._store, folder):
-                yield from ((found["path"], found["size"]) for found in page)
+        pages = iter(obstore.list(self._store, folder))
+        while True:
+            with self._named("of a list"):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from ((found["path"], found["size"]) for found in page)
 
     @contextmanager
     def _named(self, blob: str) -> Iterator[None]:
-        """Say in one line what failed, without what the answer of a server may hold."""
+        """Make a call, and say in one line what failed, without what an answer may hold.
+
+        While the bucket is away one call at a time finds out whether it is back; the others
+        fail at once, so that no thread waits that has something else to do.
+        """
         from obstore.exceptions import BaseError
 
+        away = self._away
+        if away is not None and not self._asking.acquire(blocking=False):
+            raise Unavailable(away.message, hint=away.hint, retry_after_secs=AWAY_SECS)
         try:
             yield
+            self._away = None
         except (BaseError, OSError, ValueError) as error:
-            raise self._failure(blob, error) from None
+            failure = self._failure(blob, error)
+            self._away = failure if isinstance(failure, Unavailable) else None
+            raise failure from None
+        finally:
+            if away is not None:
+                self._asking.release()
 
     def _failure(self, blob: str, error: Exception) -> StorectlError:
         text = str(error).partition("Debug source")[0]
