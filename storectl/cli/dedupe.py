@@ -8,7 +8,7 @@ import msgspec
 
 from storectl.cli.frame import App, Context
 from storectl.cli.options import DryRun, Ref
-from storectl.cli.progress import summary
+from storectl.cli.progress import ending, summary
 from storectl.cli.reading import KeyFields, Reading, key_of, reading
 from storectl.cli.shaping import option
 from storectl.cli.values import plural
@@ -75,10 +75,12 @@ def dedupe(
         out.summary(f"{told}; nothing was written")
         return
     if out.form in ("json", "jsonl"):
-        out.value({"id": target.id} | figures)
+        again = {"sentAgain": done.repeated, "settledByCount": done.settled}
+        out.value({"id": target.id} | figures | again)
     elif out.form not in ("table", "flat"):
         out.lines([target.id])
-    out.summary(f"{told}; {summary(done, 'item')} to '{write_to}' of {place.label}")
+    where = f"to '{write_to}' of {place.label}{ending(done)}"
+    out.summary(f"{told}; {summary(done, 'item')} {where}")
 
 
 def _target(datasets: Datasets, name: str | None, text: str | None, source: Reading) -> Dataset:

@@ -13,7 +13,7 @@ from storectl.cli.failure import TITLES
 from storectl.cli.frame import App, Context
 from storectl.cli.options import DryRun, comma
 from storectl.cli.output import Row
-from storectl.cli.progress import summary
+from storectl.cli.progress import ending, summary
 from storectl.cli.values import Column, plural
 from storectl.errors import InvalidInput, NotFound, Partial
 from storectl.model import rules
@@ -144,7 +144,9 @@ def import_(
         }
         rows.append(_moved(target.folder, target.ref, target.name, told))
 
-    done, _ = ctx.obj.output.follow(load(targets, notes, jobs=jobs, on_done=on_done), "file")
+    retries = ctx.obj.settings.retries
+    events = load(targets, notes, jobs=jobs, retries=retries, on_done=on_done)
+    done, _ = ctx.obj.output.follow(events, "file")
     _report(ctx, rows, done, notes, f"from {root}")
 
 
@@ -360,7 +362,7 @@ def _report(ctx: Context, rows: list[Row], done: Finished, notes: Notes, where: 
     out = ctx.obj.output
     out.listing(MOVED, MOVED_FIELDS, rows, empty="no storages")
     _tell(ctx, notes)
-    out.summary(f"{plural(len(rows), 'storage')}, {summary(done, 'file')} {where}")
+    out.summary(f"{plural(len(rows), 'storage')}, {summary(done, 'file')} {where}{ending(done)}")
     if notes.refused:
         raise Partial(f"{plural(len(notes.refused), 'file')} refused, {done.moved:,} moved")
 

@@ -118,10 +118,15 @@ def summary(done: Finished, noun: str) -> str:
 def ending(done: Finished) -> str:
     """What stands behind a summary where a server knows no keys and a call was in doubt."""
     if done.repeated:
-        return f"; at least once: {_batches(done.repeated)} sent again"
+        return at_least_once(done.repeated)
     if done.settled:
         return f"; {_batches(done.settled)} in doubt, and the count of items told"
     return ""
+
+
+def at_least_once(repeated: int) -> str:
+    """What there is to say of batches that may be there twice."""
+    return f"; at least once: {_batches(repeated)} sent again" if repeated else ""
 
 
 def _batches(count: int) -> str:

@@ -15,7 +15,7 @@ import typer
 from storectl.cli.frame import App, Context
 from storectl.cli.options import Ref
 from storectl.cli.output import Output, Row
-from storectl.cli.progress import DRAW_SECS, PLAIN_SECS
+from storectl.cli.progress import DRAW_SECS, PLAIN_SECS, at_least_once
 from storectl.cli.values import Column, human_secs, plural, visible
 from storectl.errors import InvalidInput, Partial
 from storectl.model import rules
@@ -108,7 +108,8 @@ def work(
     _UNIQUE_KEY, _METHOD, _USER_DATA, _HEADERS, _PAYLOAD, _RETRY_COUNT.
 
     A request may be run more than once, as after a crash. --collect appends the
-    output of one visit once, where the server remembers keys, for 24 hours.
+    output of one visit once, where the server remembers keys, for 24 hours; elsewhere
+    at least once, and the summary says so if it may be more.
 
     Examples:
       storectl queue work crawl -- wget -q -- {url}
@@ -162,8 +163,10 @@ def _collection(ctx: Context, text: str | None, create: bool, queue_id: str) -> 
 
     store, ref = ctx.obj.open(text, "dataset", remedy="the same with --create")
     if create and ref.startswith("~"):
-        return Collection(store.datasets, store.datasets.create(ref[1:])[0].id, queue_id)
-    return Collection(store.datasets, store.datasets.get(ref).id, queue_id)
+        id = store.datasets.create(ref[1:])[0].id
+    else:
+        id = store.datasets.get(ref).id
+    return Collection(store.datasets, id, queue_id, ctx.obj.settings.retries)
 
 
 def _end_with_terminal() -> None:
@@ -202,7 +205,7 @@ class Tally:
         self.out, self.shift, self.queue = out, shift, queue
         self.counts: Counter[str] = Counter()
         self.later: set[str] = set()
-        self.items = 0
+        self.items = self.again = 0
         self._begin = time.monotonic()
         mode, quiet = out.settings.progress, out.settings.form == "quiet"
         is_terminal = out.stderr.isatty()
@@ -247,7 +250,7 @@ class Tally:
             parts.append(f"{plural(self.items, 'item')} to '{collect}'")
         secs = time.monotonic() - self._begin
         rate = f"{int(self.counts['handled'] / max(secs, 0.001)):,} requests/s"
-        return f"{'; '.join(parts)} in {human_secs(secs)} ({rate})"
+        return f"{'; '.join(parts)} in {human_secs(secs)} ({rate}){at_least_once(self.again)}"
 
     def _others(self) -> str:
         """`2 failed, 1 tried again`."""
@@ -264,6 +267,7 @@ class Tally:
     def _count(self, outcome: Outcome) -> Row:
         self.counts[outcome.outcome] += 1
         self.items += outcome.items or 0
+        self.again += outcome.sent_again
         if outcome.outcome == "later":
             self.later.add(outcome.id)
         else:

@@ -14,6 +14,7 @@ from storectl.formats.blocks import gather, whole_lines
 from storectl.model.dataset import Datasets
 from storectl.model.items import Items
 from storectl.transfer.dataset import BATCH_BYTES
+from storectl.transfer.doubt import Sender
 from storectl.transfer.events import Advanced, Event, Finished, Started
 from storectl.transfer.keys import Key
 from storectl.transfer.scan import scan
@@ -84,8 +85,12 @@ def look(rows: Rows, size: int, seen: Seen, keep: str = "first") -> Iterator[Eve
 
 
 def write(rows: Rows, size: int, seen: Seen, target: Datasets, target_id: str) -> Iterator[Event]:
-    """Append what does not repeat to a dataset, in order, as it is spelled."""
+    """Append what does not repeat to a dataset, in order, as it is spelled.
+
+    What is in doubt where the target knows no idempotency keys: see doubt.Sender.
+    """
     begin = time.monotonic()
+    sender = Sender(target, target_id, rows.retries)
     yield Started(total=seen.found.items - seen.found.repeats)
     moved = moved_bytes = 0
     blocks = (block for _, blocks in rows.windows(0, size) for block in whole_lines(blocks))
@@ -93,11 +98,18 @@ def write(rows: Rows, size: int, seen: Seen, target: Datasets, target_id: str) -
         for part in Items.from_lines(lines.split(b"\n")[:-1]).split(2 * BATCH_BYTES):
             name = f"{target_id} {moved} ".encode()
             idempotency_key = "dedupe-" + sha256(name + part.lines).hexdigest()[:40]
-            target.push(target_id, part, idempotency_key=idempotency_key)
+            sender.push(part, idempotency_key)
             moved += len(part)
             moved_bytes += len(part.lines)
             yield Advanced(moved, moved_bytes)
-    yield Finished(moved, moved_bytes, time.monotonic() - begin)
+    yield Finished(
+        moved,
+        moved_bytes,
+        time.monotonic() - begin,
+        retries=rows.retried + sender.retried,
+        repeated=sender.repeated,
+        settled=sender.settled,
+    )
 
 
 def _kept(blocks: Iterable[bytes], dropped: Iterator[int]) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import combinations
+from random import uniform
 
 from storectl.errors import (
     Forbidden,
@@ -32,6 +33,8 @@ LAG_SECS = 10.0
 
 MOST_SUMS = 10
 """Batches in doubt at once of which any may be there; of more, all or none."""
+
+FIRST_WAIT_SECS, LONGEST_WAIT_SECS = 0.5, 30.0
 
 LOOKS = 4
 """How often it is looked again at items whose answer breaks off."""
@@ -111,14 +114,17 @@ def _item(rows: Rows, at: int) -> list[Item]:
 class Sender:
     """Appends one batch after the other, and decides itself about what is in doubt.
 
-    retries: how often a batch is sent again, at most. retried: how often any was;
-    repeated: batches that may be there twice; settled: those of which the count told.
+    retries: how often a batch is sent again, at most. alone: that nobody else appends as
+    far as the caller knows; else the count of items says nothing. retried: how often any
+    was sent again; repeated: batches that may be there twice; settled: those of which the
+    count told.
     """
 
-    def __init__(self, datasets: Datasets, ref: str, retries: int) -> None:
+    def __init__(self, datasets: Datasets, ref: str, retries: int, *, alone: bool = True) -> None:
         self.datasets, self.ref, self.retries = datasets, ref, retries
         self.retried = self.repeated = self.settled = 0
-        self._there = base_of(datasets.get(ref))
+        self._alone = alone
+        self._there = base_of(datasets.get(ref)) if alone else None
 
     def push(self, items: Items, key: str) -> None:
         """Append a batch. Raises what the store raises, if it does so too often."""
@@ -131,7 +137,11 @@ class Sender:
                 is_last = attempt == self.retries
                 if is_last or not is_doubtful(error) or self.datasets.keeps_keys():
                     raise
-            found = self._found(items)
+            if self._alone:
+                found = self._found(items)
+            else:
+                found = None
+                pause(attempt)
             if found:
                 break
             if found is None and not is_repeated:
@@ -154,6 +164,11 @@ class Sender:
             return None
         self.settled += 1
         return bool(found)
+
+
+def pause(attempt: int) -> None:
+    """Wait before what failed is tried again. attempt: how often it was, from 0 on."""
+    time.sleep(uniform(0, min(FIRST_WAIT_SECS * 2**attempt, LONGEST_WAIT_SECS)))
 
 
 def _time(text: str) -> datetime | None:

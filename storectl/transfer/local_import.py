@@ -21,6 +21,7 @@ from storectl.model.kvs import KeyValueStores, Record
 from storectl.model.queue import Queues
 from storectl.model.request import Request, check_request
 from storectl.transfer.dataset import BATCH_BYTES
+from storectl.transfer.doubt import Sender
 from storectl.transfer.events import Advanced, Event, Finished, Started
 from storectl.transfer.local import LAYOUTS, Step, stored, together
 from storectl.transfer.local_layout import (
@@ -33,6 +34,14 @@ from storectl.transfer.local_layout import (
     read_file,
 )
 from storectl.transfer.queue import BATCH
+
+
+class How(NamedTuple):
+    """What loaders share. jobs: records at once. retries: of what is in doubt, see doubt.Sender."""
+
+    jobs: int
+    retries: int
+    senders: list[Sender]
 
 
 class Target(NamedTuple):
@@ -52,6 +61,7 @@ def load(
     notes: Notes,
     *,
     jobs: int = 1,
+    retries: int = 8,
     on_done: Callable[[Target, Step, int], None] = lambda _target, _step, _refused: None,
 ) -> Iterator[Event]:
     """Bring folders into a store: what is there already is not added again.
@@ -64,6 +74,7 @@ def load(
     is the only target: then Conflict is raised.
     """
     begin = time.monotonic()
+    how = How(jobs, retries, [])
     yield Started()
     yield from notes.refused
     files = size = 0
@@ -71,7 +82,7 @@ def load(
     for target in targets:
         whole = Step(0, 0, 0)
         try:
-            for step in _LOADERS[target.folder.noun](target, notes, jobs):
+            for step in _LOADERS[target.folder.noun](target, notes, how):
                 whole = Step(*map(sum, zip(whole, step, strict=True)))
                 yield Advanced(files + whole.files, size + whole.bytes)
         except Conflict as error:
@@ -82,12 +93,22 @@ def load(
         files, size = files + whole.files, size + whole.bytes
         yield from notes.refused[refused:]
         refused = len(notes.refused)
-    yield Finished(files, size, time.monotonic() - begin, refused)
+    yield Finished(
+        files,
+        size,
+        time.monotonic() - begin,
+        refused,
+        retries=sum(sender.retried for sender in how.senders),
+        repeated=sum(sender.repeated for sender in how.senders),
+        settled=sum(sender.settled for sender in how.senders),
+    )
 
 
-def _load_dataset(target: Target, notes: Notes, jobs: int) -> Iterator[Step]:
+def _load_dataset(target: Target, notes: Notes, how: How) -> Iterator[Step]:
     datasets: Datasets = target.keeper
-    have_lines = stored(datasets, target.ref, jobs)
+    have_lines = stored(datasets, target.ref, how.jobs)
+    sender = Sender(datasets, target.ref, how.retries)
+    how.senders.append(sender)
     for items, numbers in item_batches(target.folder.path, notes):
         have = list(islice(have_lines, len(items)))
         _check_same(have, items, target)
@@ -95,7 +116,7 @@ def _load_dataset(target: Target, notes: Notes, jobs: int) -> Iterator[Step]:
         if len(fresh):
             told = f"{target.folder.path.resolve()}\0{numbers[len(have)]}-{numbers[-1]}\0"
             key = sha256(told.encode() + fresh.lines).hexdigest()
-            datasets.push(target.ref, fresh, idempotency_key=key)
+            sender.push(fresh, key)
         yield Step(len(items), len(items.lines), len(fresh))
 
 
@@ -171,7 +192,7 @@ def _number(name: str) -> int | None:
     return number if number >= 0 and name == f"{number:09d}.json" else None
 
 
-def _load_records(target: Target, notes: Notes, jobs: int) -> Iterator[Step]:
+def _load_records(target: Target, notes: Notes, how: How) -> Iterator[Step]:
     kvs: KeyValueStores = target.keeper
 
     def put(found: FoundRecord) -> int:
@@ -181,14 +202,14 @@ def _load_records(target: Target, notes: Notes, jobs: int) -> Iterator[Step]:
         return size
 
     layout = LAYOUTS[target.folder.layout]
-    for found, done in together(put, layout.records(target.folder, notes), jobs):
+    for found, done in together(put, layout.records(target.folder, notes), how.jobs):
         if isinstance(done, int):
             yield Step(1, done, 1)
         else:
             notes.refuse(found.path, done.message)
 
 
-def _load_queue(target: Target, notes: Notes, _jobs: int) -> Iterator[Step]:
+def _load_queue(target: Target, notes: Notes, _how: How) -> Iterator[Step]:
     queues: Queues = target.keeper
     source = _good(LAYOUTS[target.folder.layout].requests(target.folder, notes), target, notes)
     part: list[Request] = []

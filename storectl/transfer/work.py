@@ -25,6 +25,7 @@ from storectl.model.queue import Queues
 from storectl.model.request import Request, as_handled, as_retried
 from storectl.transfer.child import Child, Command, Unfit
 from storectl.transfer.dataset import BATCH_BYTES
+from storectl.transfer.doubt import Sender
 
 LATER = 75
 """EX_TEMPFAIL of sysexits.h: the request is put back for later."""
@@ -47,7 +48,8 @@ class Outcome(msgspec.Struct, rename="camel", omit_defaults=True):
 
     retry: it failed and is in the queue again. lost: its lock was, so nothing was written.
     gone: it was deleted or handled by another meanwhile. released: the run was stopped.
-    exit: of the child, negative for a signal. items: that were collected.
+    exit: of the child, negative for a signal. items: that were collected. sent_again:
+    batches of these that may be in the dataset twice.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Outcome(msgspec.Struct, rename="camel", omit_defaults=True):
     exit: int | None = None
     items: int | None = None
     error: str | None = None
+    sent_again: int = 0
 
 
 class Said(NamedTuple):
@@ -80,22 +83,27 @@ class Plan(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """The dataset that takes what children print. queue_id: of the queue, for its keys."""
+    """The dataset that takes what children print. queue_id: of the queue, for its keys.
+
+    retries: how often a batch in doubt is sent again where the store knows no keys.
+    """
 
     datasets: Datasets
     ref: str
     queue_id: str
+    retries: int = 8
 
-    def push(self, request: Request, stdout: BinaryIO) -> int:
-        """Append the items of an output, and say how many. InvalidInput if it is not JSON.
+    def push(self, request: Request, stdout: BinaryIO) -> tuple[int, int]:
+        """Append the items of an output. InvalidInput if it is not JSON.
 
-        Repeated for a request that was not marked as handled after it, this appends
-        nothing where the store remembers keys.
+        How many there are, and how many batches of them may be there twice. Repeated for
+        a request that was not marked as handled after it, this appends nothing where the
+        store remembers keys.
         """
         stdout.seek(0)
         head = stdout.read(BATCH_BYTES).lstrip()
         if not head:
-            return 0
+            return 0, 0
         if head[:1] not in (b"{", b"["):
             raise InvalidInput("its output is neither JSON nor JSON lines")
         form = detect("stdout", head)
@@ -103,11 +111,12 @@ class Collection(NamedTuple):
         key = "work-" + sha256(visit.encode()).hexdigest()[:40]
         self._check(form, stdout)
         count = 0
+        sender = Sender(self.datasets, self.ref, self.retries, alone=False)
         stdout.seek(0)
         for at, batch in enumerate(read(form, stdout, max_bytes=BATCH_BYTES)):
-            self.datasets.push(self.ref, batch.items, idempotency_key=f"{key}-{at}")
+            sender.push(batch.items, f"{key}-{at}")
             count += len(batch.items)
-        return count
+        return count, sender.repeated
 
     def _check(self, form: str, stdout: BinaryIO) -> None:
         """Nothing is pushed of an output that breaks off somewhere."""
@@ -353,18 +362,20 @@ class Shift:
 
     def _handled(self, hold: Hold, request: Request, stdout: BinaryIO | None) -> Outcome:
         """Collect what the child printed, then mark its request."""
-        count = None
+        count, again = None, 0
         done = as_handled(request)
         if self.collection is not None and stdout is not None:
             try:
-                count = self.collection.push(request, stdout)
+                count, again = self.collection.push(request, stdout)
             except (InvalidInput, TooLarge) as error:
                 return self._failed(hold, request, error.message, exit=0)
             done["collected"] = (request.get("collected") or 0) + 1
         if hold.is_lost:
             return told(request, "lost", exit=0)
         self._write(hold, done)
-        return told(done, "handled", exit=0, items=count)
+        outcome = told(done, "handled", exit=0, items=count)
+        outcome.sent_again = again
+        return outcome
 
     def _failed(
         self,

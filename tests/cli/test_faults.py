@@ -35,11 +35,14 @@ URLS = [f"https://example.com/{n}" for n in range(120)]
 SMALL = [
     *(
         (f"storectl.{name}.FIRST_WAIT_SECS", 0.01)
-        for name in ("client.http", "transfer.windows", "transfer.kvs")
+        for name in ("client.http", "transfer.windows", "transfer.kvs", "transfer.doubt")
     ),
     *(
         (f"storectl.transfer.{name}", 30_000)
-        for name in ("copy.BATCH_BYTES", "push.BATCH_BYTES", "windows.WINDOW_BYTES")
+        for name in (
+            *(f"{name}.BATCH_BYTES" for name in ("copy", "push", "dedupe", "local_import")),
+            "windows.WINDOW_BYTES",
+        )
     ),
     ("storectl.transfer.doubt.LAG_SECS", 0.0),
     ("storectl.transfer.tail.ROWS", 500),
@@ -243,6 +246,22 @@ def dataset_copy(both: Both) -> Iterator[list[str]]:
     assert both.items(other) == both.items(dataset)
 
 
+def dedupe(both: Both) -> Iterator[list[str]]:
+    dataset, other = both.filled(), both.name("dataset")
+    yield ["dataset", "dedupe", dataset, "--key", "n", "--write-to", other]
+    assert both.items(other) == both.items(dataset)
+
+
+def local_import(both: Both) -> Iterator[list[str]]:
+    name = both.name("dataset")
+    folder = both.folder / "storage" / "datasets" / name
+    folder.mkdir(parents=True)
+    for at, line in enumerate(LINES.splitlines()[:900], 1):
+        (folder / f"{at:09d}.json").write_text(line)
+    yield ["local", "import", "storage"]
+    assert both.items(name).decode() == jsonl(ITEMS[:900])
+
+
 def kvs_copy(both: Both) -> Iterator[list[str]]:
     records(both.folder / "in")
     store, other = both.name("kvs"), both.name("kvs")
@@ -286,6 +305,8 @@ TRANSFERS: dict[str, Transfer] = {
     "queue export": queue_export,
     "queue import": queue_import,
     "dataset copy": dataset_copy,
+    "dedupe": dedupe,
+    "local import": local_import,
     "kvs copy": kvs_copy,
     "queue copy": queue_copy,
 }
@@ -313,11 +334,12 @@ def test_a_transfer_through_faults_ends_as_one_without(both: Both, name: str, se
 
 # Servers without idempotency keys, as Apify's own
 
-KEYLESS = [name for name in TRANSFERS if "push" in name or "copy" in name or "queue" in name]
+WRITES = ("push", "copy", "queue", "dedupe", "import")
+KEYLESS = [name for name in TRANSFERS if name[:3] != "kvs" and any(w in name for w in WRITES)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", [name for name in KEYLESS if name[:3] != "kvs"])
+@pytest.mark.parametrize("name", KEYLESS)
 def test_without_keys_too_nothing_is_lost_or_doubled_while_nobody_else_writes(
     both: Both, name: str, seed: int
 ) -> None:
@@ -361,6 +383,30 @@ def test_what_may_be_doubled_is_said_where_others_write_to_a_server_without_keys
     twice = json.loads(struck[1].body) if fault != "reset before" else []
     assert len(found) == len(ITEMS) + 1 + len(twice)
     assert set(found) == {*LINES.splitlines(), '{"other":1}'}
+
+
+@pytest.mark.parametrize("without_keys", [False, True])
+def test_what_is_collected_is_there_once_or_at_least_once_and_is_told(
+    both: Both, without_keys: bool
+) -> None:
+    queue, pages = both.name("queue"), both.name("dataset")
+    both.plainly("queue", "add", queue, *URLS[:12])
+    words = ["queue", "work", queue, "-j", "3", "--collect", pages, "--", "echo", '{"u": "{url}"}']
+
+    def plan(asked: Asked) -> str | None:
+        is_push = asked.method == "POST" and "/v2/datasets/" in asked.target
+        return "reset after" if is_push and asked.time == 1 and b"/1" in asked.body else None
+
+    with Proxy(both.served.url, plan, without_keys=without_keys) as proxy:
+        done = both.at(proxy.url, *words)
+
+    found = [json.loads(line)["u"] for line in both.items(pages).splitlines()]
+    broken = [url for url in URLS[:12] if "/1" in url]
+    assert done.code == 0, done.err
+    assert sorted(found) == sorted([*URLS[:12], *broken * without_keys])
+    told = sum(json.loads(line).get("sentAgain", 0) for line in done.lines())
+    assert told == len(broken) * without_keys
+    assert (f"at least once: {len(broken)} batches were sent again" in done.err) == without_keys
 
 
 # kill -9
