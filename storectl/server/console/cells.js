@@ -43,3 +43,21 @@ export function isNumeric(rows, name) {
   const found = rows.map((row) => row[name]).filter((one) => one !== undefined && one !== null);
   return found.length > 0 && found.every((one) => typeof one === "number" || JSON.isRawJSON?.(one));
 }
+
+const NARROW = 7;
+const WIDE = 22;
+const WIDEST = 48;
+
+/** The width of a column in a grid: as wide as its values, within reason. */
+export function widthOf(rows, name, title) {
+  const lengths = rows.map((row) => lengthOf(row[name]));
+  const most = Math.min(Math.max(title.length + 1, ...lengths), WIDEST) + 3;
+  const least = Math.max(NARROW, Math.min(most, WIDE));
+  return `minmax(${least}ch, ${most}fr)`;
+}
+
+function lengthOf(value) {
+  if (value === undefined) return 0;
+  if (typeof value === "string") return value.length;
+  return value !== null && typeof value === "object" ? WIDE : String(value).length;
+}

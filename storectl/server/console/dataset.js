@@ -2,7 +2,7 @@
 
 import { copyButton, failed, open } from "./dialog.js";
 import { counted, fill, h, icon, number } from "./dom.js";
-import { isNumeric, valueCell } from "./cells.js";
+import { isNumeric, valueCell, widthOf } from "./cells.js";
 import { drawer } from "./drawer.js";
 import { exportDialog } from "./export.js";
 import { fieldBoxes } from "./fields.js";
@@ -199,12 +199,15 @@ function exported({ context, state, views, columns, fields }) {
 /** The table of all items, of which those in sight are fetched. */
 function rows(screen, view) {
   const { source, columns, body, first } = screen;
-  const columnOf = (name) => ({
-    title: String(view?.labels[name]?.label ?? name),
-    kind: isNumeric(first, name) ? "number" : undefined,
-    cell: (row) => valueCell(Object.hasOwn(row, name) ? row[name] : undefined),
-    width: isNumeric(first, name) ? "minmax(7rem, 0.5fr)" : undefined,
-  });
+  const columnOf = (name) => {
+    const title = String(view?.labels[name]?.label ?? name);
+    return {
+      title,
+      kind: isNumeric(first, name) ? "number" : undefined,
+      cell: (row) => valueCell(Object.hasOwn(row, name) ? row[name] : undefined),
+      width: widthOf(first, name, title),
+    };
+  };
   const digits = Math.max(3, number(source.count).length);
   const place = {
     title: "No.",
@@ -259,7 +262,7 @@ function jsonPage({ source, views, state }, lines, offset) {
     return h(
       "section",
       { class: "item-json" },
-      h("div", { class: "item-head" }, h("h3", name), left, copyButton(line, `Copy ${name.toLowerCase()}`)),
+      h("div", { class: "item-head" }, h("h2", { class: "item-name" }, name), left, copyButton(line, `Copy ${name.toLowerCase()}`)),
       json(line, name),
     );
   });
@@ -290,7 +293,7 @@ function openItem({ source, context }, start) {
       if (key === "ArrowUp" || key === "ArrowLeft") go(at - 1);
     },
   });
-  const step = (label, there, turned) =>
+  const step = (label, there, drawing) =>
     h(
       "button",
       {
@@ -301,7 +304,7 @@ function openItem({ source, context }, start) {
         disabled: there < 0 || there >= source.count,
         on: { click: () => go(there) },
       },
-      h("span", { class: turned ? "turned" : null }, icon("chevron")),
+      icon(drawing),
     );
   const go = async (there) => {
     if (there < 0 || there >= source.count) return;
@@ -312,7 +315,7 @@ function openItem({ source, context }, start) {
       const name = `Item ${number(source.numberOf(at))}`;
       panel.show({
         title: name,
-        steps: [step("Previous item", at - 1, true), step("Next item", at + 1)],
+        steps: [step("Previous item", at - 1, "back"), step("Next item", at + 1, "chevron")],
         actions: copyButton(line, "Copy the JSON", { words: true }),
         body: json(line, name),
       });

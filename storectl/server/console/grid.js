@@ -64,8 +64,10 @@ class Virtual {
       this.head,
       this.space,
     );
-    const widths = columns.map((one) => one.width ?? "minmax(9rem, 1fr)").join(" ");
-    this.node.style.setProperty("--columns", widths);
+    const widths = columns.map((one) => one.width ?? "minmax(9rem, 1fr)");
+    const least = widths.map((one) => /^minmax\(([^,]+),/.exec(one)?.[1] ?? one);
+    this.node.style.setProperty("--columns", widths.join(" "));
+    this.node.style.setProperty("--least", `calc(${least.join(" + ")})`);
     this.resized = new ResizeObserver(() => this.draw());
     this.resized.observe(this.node);
   }

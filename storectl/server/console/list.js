@@ -21,9 +21,15 @@ export async function render(target, context) {
   context.title(kind.title);
   const create = h(
     "button",
-    { type: "button", class: "button button-primary", on: { click: () => make(kind, context) } },
+    {
+      type: "button",
+      class: "button button-primary",
+      "aria-label": `New ${kind.one}`,
+      on: { click: () => make(kind, context) },
+    },
     icon("plus"),
-    `New ${kind.one}`,
+    "New",
+    h("span", { class: "words" }, kind.one),
   );
   const head = h("div", { class: "page-head" }, h("h1", kind.title), h("div", { class: "page-actions" }, create));
   fill(target, head, toolbar(view), view.body);

@@ -114,9 +114,14 @@ function header(page) {
       { class: "page-actions" },
       h(
         "button",
-        { type: "button", class: "button button-danger", on: { click: () => remove(page) } },
+        {
+          type: "button",
+          class: "button button-danger",
+          "aria-label": "Delete",
+          on: { click: () => remove(page) },
+        },
         icon("trash"),
-        "Delete",
+        h("span", { class: "word" }, "Delete"),
       ),
     ),
   );

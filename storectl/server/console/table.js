@@ -45,7 +45,7 @@ export function table({ columns, rows, caption, onRow, empty, sort, onSort }) {
 
 function head(column, sort, onSort) {
   const props = { scope: "col", class: cellClass(column) };
-  if (!column.title) return h("td", props);
+  if (!column.title) return h("td", { class: cellClass(column) });
   if (!column.id || !onSort) return h("th", props, column.title);
   const is = sort?.id === column.id;
   if (is) props["aria-sort"] = sort.desc ? "descending" : "ascending";
@@ -70,7 +70,7 @@ export function pager({ offset, limit, total, noun, onPage }) {
   const last = Math.max(0, Math.floor((total - 1) / limit) * limit);
   const until = Math.min(offset + limit, total);
   const words = total ? `${number(offset + 1)}–${number(until)} of ${number(total)} ${noun}` : `No ${noun}`;
-  const to = (label, there, turned) =>
+  const to = (label, there, drawing) =>
     h(
       "button",
       {
@@ -81,12 +81,12 @@ export function pager({ offset, limit, total, noun, onPage }) {
         disabled: there === offset || there < 0 || there > last,
         on: { click: () => onPage(there) },
       },
-      h("span", { class: turned ? "turned" : null }, icon("chevron")),
+      icon(drawing),
     );
   return h(
     "nav",
     { class: "pager", "aria-label": `Pages of ${noun}` },
     h("span", { class: "quiet", "aria-live": "polite" }, words),
-    total > limit ? [to("Previous page", offset - limit, true), to("Next page", offset + limit)] : null,
+    total > limit ? [to("Previous page", offset - limit, "back"), to("Next page", offset + limit, "chevron")] : null,
   );
 }
