@@ -172,9 +172,8 @@ class Tokens:
 
     def caller(self, secret: str) -> Caller | None:
         """Who a token speaks for; None if it is unknown, revoked or expired."""
-        hash = rules.token_hash(secret)
         try:
-            known = self._memory.recall(hash, partial(self._known, hash, secret))
+            known = self._memory.recall(secret, partial(self._known, secret))
         except NotFound:  # raised, so that what strangers try is not remembered
             return None
         now = self.clock()
@@ -188,9 +187,10 @@ class Tokens:
                 return known.caller  # a store that can only be read
         return known.caller
 
-    def _known(self, hash: bytes, secret: str) -> Known:
+    def _known(self, secret: str) -> Known:
         from hmac import compare_digest  # it loads OpenSSL, 3 ms, and most commands ask no token
 
+        hash = rules.token_hash(secret)
         row = self.db.one(self.sql["caller"], hash=hash) if rules.is_token(secret) else None
         if row is None:
             raise NotFound("There is no such token")

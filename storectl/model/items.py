@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
+from codecs import utf_8_decode
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from operator import itemgetter
@@ -31,6 +32,7 @@ _decode = msgspec.json.Decoder().decode
 # search finds every exponent of three digits; what it finds is then decoded.
 _FOLD = bytes(0x39 if 48 <= c <= 57 else 0x65 if c in b"eE" else 0x20 for c in range(256))
 _HUGE = (b"9e999", b"9" * 309)
+_UTF8_BYTES = 32 * 1024
 _EMPTY = re.compile(rb"\{\s*\}")
 # One escape of a string: a pair of surrogates, half a pair, or any other.
 _ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
@@ -78,7 +80,7 @@ class Items(Struct):
         send them. Raises InvalidInput with line and column, or the position of
         the element that is not an object.
         """
-        if not body.isascii():
+        if not (body.isascii() or _is_utf8(body)):
             check_utf8(body)
         start = body[:64].lstrip()[:1] or body.lstrip()[:1]
         try:
@@ -123,6 +125,19 @@ class Items(Struct):
     def json(self) -> bytes:
         """The items as one JSON array."""
         return b"[" + self.lines[:-1].replace(b"\n", b",") + b"]"
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Whether that is so, told in pieces: of 5 MB at once the text alone takes twice as long."""
+    view, at = memoryview(body), 0
+    try:
+        while at < len(body):
+            at += utf_8_decode(
+                view[at : at + _UTF8_BYTES], "strict", at + _UTF8_BYTES >= len(body)
+            )[1]
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def check_utf8(body: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from storectl.errors import (
@@ -40,7 +40,12 @@ CANNOT = "This server cannot read or write its store now; its log says why"
 FAILURES = 10
 """Wrong tokens a second that are told so, from one address: then 429. Good ones still work."""
 
+REMEMBERED, REMEMBERED_CHARS = 4096, 300
+"""Requests whose way is known, and the longest of their addresses."""
+
 Methods = dict[str, tuple[Endpoint, Handler]]
+Routed = tuple[Endpoint, Handler, dict[str, str], dict[str, str]]
+"""What to call, the placeholders of the path, the query. Others have the same: change nothing."""
 
 HANDLERS: dict[Endpoint, Handler] = {
     **dataset.HANDLERS,
@@ -150,6 +155,7 @@ class App:
     def __init__(self, store: Served, settings: Settings) -> None:
         self._store, self._settings = store, settings
         self._routes = Routes(HANDLERS)
+        self._known = lru_cache(REMEMBERED)(self._route)
         rates = _shared_rates(store) if settings.rate_limit else None
         self._limits = Limits(settings.rate_limit, rates)
         tried = OwnRates(lambda: store.now_ms() * 1_000_000)
@@ -183,12 +189,13 @@ class App:
         """Make the call. hurried: raises TakesLong if others would have to wait for it."""
         endpoint, handler, call = admitted
         try:
-            answer = handler(call._replace(body=body, hurried=hurried))
+            call.body, call.hurried = body, hurried
+            answer = handler(call)
         except (TakesLong, Gone):
             raise
         except Exception as error:
             return self.refused(error, endpoint.fast)
-        return answer._replace(headers=answer.headers + self._always[endpoint.fast])
+        return Answer(answer.status, answer.headers + self._always[endpoint.fast], answer.body)
 
     def refused(self, error: Exception, fast: bool = False) -> Answer:
         """What is said of a failure."""
@@ -201,9 +208,22 @@ class App:
         answer = failed(error)
         return answer._replace(headers=answer.headers + self._always[fast])
 
-    def _routed(
-        self, environ: dict[str, Any]
-    ) -> tuple[Endpoint, Handler, dict[str, str], dict[str, str]]:
+    def _routed(self, environ: dict[str, Any]) -> Routed:
+        path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
+        seen = environ["REQUEST_METHOD"], path, query, environ.get("HTTP_HOST", "")
+        # Short ones come again and again. Secrets are kept nowhere.
+        if len(path) + len(query) > REMEMBERED_CHARS or "token" in query or "signature" in query:
+            return self._route(*seen)
+        return self._known(*seen)
+
+    def _route(self, method: str, path: str, text: str, host: str) -> Routed:
+        """Where a request goes: what follows from these alone."""
+        environ = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "QUERY_STRING": text,
+            "HTTP_HOST": host,
+        }
         check_host(environ)
         methods, parts = self._routes.find(path_text(environ))
         query = queried(environ)
@@ -226,7 +246,7 @@ class App:
         if endpoint.noun == "server":
             return Call(environ, query, parts, store, settings)
         who = self._called_by(environ, query)
-        place = admit(store, endpoint, parts.pop("ref", ""), who, query, parts, settings)
+        place = admit(store, endpoint, parts.get("ref", ""), who, query, parts, settings)
         known = place.id if place else who.user.id if who else environ.get("REMOTE_ADDR", "")
         self._limits.check(known, endpoint.fast)
         # Whom the guard lets in finds the storage by its ID, whoever they are.

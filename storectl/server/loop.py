@@ -223,11 +223,11 @@ def environ_of(scope: Scope) -> dict[str, Any]:
         "URL_SCHEME": scope["scheme"],
     }
     for header, value in scope["headers"]:
-        name = _names.get(header)
-        if name is None:
-            name = _named(header)
-        text = value.decode("latin-1")
-        found[name] = f"{found[name]},{text}" if name in found else text
+        name = _names.get(header) or _named(header)
+        if name in found:
+            found[name] = f"{found[name]},{value.decode('latin-1')}"
+        else:
+            found[name] = value.decode("latin-1")
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote
 
 import msgspec
+from msgspec import Struct, structs
 
 from storectl.errors import InvalidInput, StorectlError
 from storectl.formats.encoding import decoded
@@ -49,7 +50,7 @@ class Answer(NamedTuple):
     body: bytes | Iterable[bytes] = b""
 
 
-class Call(NamedTuple):
+class Call(Struct):
     """One request, after the guard has let it in.
 
     environ: the request under the names of CGI, and its scheme as `URL_SCHEME`.
@@ -85,7 +86,7 @@ class Call(NamedTuple):
     def about(self, id: str) -> Call:
         """The same call about a storage that it has made or changed."""
         assert self.again is not None
-        return self._replace(place=self.again(id))
+        return structs.replace(self, place=self.again(id))
 
     @property
     def base(self) -> str:
