@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+import axe_playwright_python
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from storectl import engine
 from storectl.engine.store import EngineStore
 from tests.serving import served as serving
-
-playwright = pytest.importorskip("playwright.sync_api")
-Browser, Page = playwright.Browser, playwright.Page
 
 CHROMIUM = Path(os.environ.get("STORECTL_CHROMIUM", "/usr/bin/chromium"))
 QUIET = (
@@ -37,7 +36,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(f"there is no {CHROMIUM}: apt-get install chromium")
         pytest.skip(f"there is no {CHROMIUM}")
-    with playwright.sync_playwright() as started:
+    with sync_playwright() as started:
         found = started.chromium.launch(
             executable_path=str(CHROMIUM), args=[f"--{word}" for word in QUIET.split()]
         )
@@ -100,7 +99,7 @@ def visitor(browser: Browser, served: str, allowed: list[str]) -> Iterator[Page]
     context = browser.new_context(base_url=served, viewport=WIDE, accept_downloads=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=served)
     context.set_default_timeout(MOST_MS)
-    playwright.expect.set_options(timeout=MOST_MS)
+    expect.set_options(timeout=MOST_MS)
     page = context.new_page()
     errors: list[str] = []
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
@@ -146,8 +145,7 @@ def shot(visitor: Page) -> Callable[[str], None]:
 @pytest.fixture(scope="session")
 def axe() -> Callable[[Page], None]:
     """axe(page): no violation of accessibility that axe-core can see, in both themes."""
-    package = pytest.importorskip("axe_playwright_python")
-    source = (Path(package.__file__).parent / "axe.min.js").read_text("utf-8")
+    source = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 
     def check(page: Page) -> None:
         page.evaluate(source)

@@ -200,7 +200,7 @@ function exported({ context, state, views, columns, fields }) {
 function rows(screen, view) {
   const { source, columns, body, first } = screen;
   const columnOf = (name) => {
-    const title = String(view?.labels[name]?.label ?? name);
+    const title = String(view?.labels[name]?.label ?? name) || "(no name)";
     return {
       title,
       kind: isNumeric(first, name) ? "number" : undefined,
@@ -276,7 +276,7 @@ function tablePage(screen, lines) {
     caption: "Items",
     rows: found,
     columns: columns.map((name) => ({
-      title: String(labels[name]?.label ?? name),
+      title: String(labels[name]?.label ?? name) || "(no name)",
       cell: (row) => h("div", { class: "cell-value" }, valueCell(row[name])),
     })),
   });
