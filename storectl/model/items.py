@@ -218,13 +218,6 @@ def check_depth(lines: list[bytes]) -> None:
                 )
 
 
-def check_size(body: bytes) -> bytes:
-    """Refuse a payload over 9 MiB."""
-    if len(body) > MAX_PAYLOAD_BYTES:
-        raise too_large(len(body))
-    return body
-
-
 def too_large(actual: int) -> TooLarge:
     """The failure of a payload over the limit, as the API words it."""
     return TooLarge(

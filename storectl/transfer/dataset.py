@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
-from storectl.errors import InvalidInput, Local
-from storectl.formats import Options, write
-from storectl.formats.encoding import packing, unpacked
+from storectl.errors import InvalidInput, Local, TooLarge
+from storectl.formats import Options, detect, read, write
+from storectl.formats.batch import Batch
+from storectl.formats.encoding import PACKED, packing, unpacked
 from storectl.model.dataset import ItemsPage, ItemsQuery
-from storectl.transfer.events import Advanced, Event, Finished, Started
+from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
 from storectl.transfer.windows import checked
 
 BATCH_BYTES = 2 * 1024 * 1024
@@ -113,6 +115,44 @@ class Input:
             return False
         ready, _, _ = select.select([self.number], [], [], PAUSE_SECS)
         return not ready
+
+
+def batches(
+    source: Source, bad: list[Refused], max_bytes: int = BATCH_BYTES
+) -> Iterator[Batch | None]:
+    """Batches of one source; None at its end, when the last bad items are known."""
+
+    def on_bad(line: int, why: str) -> None:
+        bad.append(Refused(f"{source.name}:{line}", why))
+
+    with source.open() as opened:
+        name = source.format
+        try:
+            stream = Input(opened)
+            if name == "auto":
+                head = stream.head()
+                name = detect(_unpacked_name(source.name), head) if head.strip() else "jsonl"
+            yield from read(
+                name,
+                cast("BinaryIO", stream),
+                max_bytes=max_bytes,
+                on_bad=on_bad,
+                typed=source.typed,
+                delimiter=source.delimiter,
+            )
+        except (InvalidInput, TooLarge) as error:
+            why = error.message.removeprefix("Body is ")
+            where = source.name
+            if numbered := re.match(r"line (\d+): ", why):
+                where, why = f"{where}:{numbered[1]}", why[numbered.end() :]
+            raise type(error)(f"{where}: {why}", hint=error.hint) from None
+    yield None
+
+
+def _unpacked_name(name: str) -> str:
+    """The name of what a packed file holds."""
+    end = next((end for end in PACKED.values() if name.lower().endswith(end)), "")
+    return name[: len(name) - len(end)]
 
 
 def save(

@@ -11,9 +11,7 @@ from hashlib import sha256
 from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Lock
-from typing import Literal, NamedTuple
-
-from msgspec.structs import replace
+from typing import Literal
 
 from storectl.errors import (
     Conflict,
@@ -28,12 +26,12 @@ from storectl.errors import (
     Unauthorized,
     Unavailable,
 )
-from storectl.formats.encoding import decoded, most_unpacked
 from storectl.model import rules
-from storectl.model.kvs import Key, KeyValueStores, Record, every_key
+from storectl.model.kvs import KeyValueStores, Record, every_key
 from storectl.transfer.body import Body, media_type
+from storectl.transfer.equal import Comparison, Pair, closable, note_of, plain
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
-from storectl.transfer.folder import Folder, Found, Note, Stamp, changed
+from storectl.transfer.folder import Folder, Found, Note, changed
 from storectl.transfer.plan import Plan, Step, Way, Wishes, most_deletes
 
 TICK_SECS = 0.2
@@ -44,15 +42,6 @@ TROUBLE = (Network, Internal, Unavailable)
 HOPELESS = (Unauthorized, Forbidden, RateLimited)
 MOST_IN_A_ROW = 8
 """So many records in trouble, one after the other, are the trouble of the server."""
-
-
-class Pair(NamedTuple):
-    """A key on both sides, as far as it is there."""
-
-    key: str
-    name: str
-    file: Found | None
-    record: Key | None
 
 
 class Sync:
@@ -87,10 +76,10 @@ class Sync:
         plan = Plan()
         pairs = self._pairs(plan)
         both = [pair for pair in pairs if pair.file is not None and pair.record is not None]
-        notes = (
-            self._all_equal(both) if self.wishes.compare == "checksum" else map(self._equal, both)
+        comparison = Comparison(
+            self.keeper, self.ref, self.folder, self.way, self.wishes, self.jobs
         )
-        equal = {pair.key: note for pair, note in zip(both, notes, strict=True)}
+        equal = {pair.key: note for pair, note in zip(both, comparison.notes(both), strict=True)}
         deletes = []
         for pair in pairs:
             source, target = self._ends(pair)
@@ -215,79 +204,6 @@ class Sync:
                 type="max-delete",
             )
 
-    def _all_equal(self, pairs: list[Pair]) -> Iterator[Note | None]:
-        """`_equal` of each, several at a time."""
-        with ThreadPoolExecutor(self.jobs) as pool:
-            for at in range(0, len(pairs), AT_ONCE):  # a future takes more than a pair
-                yield from pool.map(self._equal, pairs[at : at + AT_ONCE])
-
-    def _equal(self, pair: Pair) -> Note | None:
-        """What is known of a file that is equal to its record; None if they differ."""
-        assert pair.file is not None
-        assert pair.record is not None
-        file, record, note = pair.file, pair.record, pair.file.note
-        if note is not None and not _same_type(note.content_type, record.content_type):
-            return None
-        if self.wishes.compare == "size":
-            size = note.stored if note and note.unpacked else file.stamp.size
-            return (note or Note(key=pair.key)) if size == record.size else None
-        if self.wishes.compare == "checksum":
-            return self._equal_bytes(file, record)
-        if note is None or note.stored != record.size:
-            return None
-        if note.sha256 and record.sha256 and note.sha256 != record.sha256:
-            return None
-        if Stamp(note.size or 0, note.mtime_ns or 0) != file.stamp:
-            return None
-        if self.way == "pull" and (note.unpacked if self.wishes.raw else note.content_encoding):
-            return None
-        return note
-
-    def _equal_bytes(self, file: Found, key: Key) -> Note | None:
-        """Compare all bytes. What is gone or cannot be unpacked is not equal."""
-        packed = file.note is not None and file.note.content_encoding is not None
-        if self.way == "pull":
-            packed = self.wishes.raw
-        if (known := self._equal_listed(file, key)) is not None:
-            return known
-        try:
-            record = self.keeper.record(self.ref, key.key)
-            plain = record.content_encoding is None
-            with (
-                closing(_closing(record.body)) as body,
-                self.folder.reading(file.name, file.stamp) as descriptor,
-            ):
-                mine = iter(Body.of_open(descriptor, file.name))
-                same = not (plain and record.size not in (None, file.stamp.size))
-                same = same and _same_bytes(mine, body if packed else _plain(record, body))
-        except (InvalidInput, TooLarge, NotFound, Conflict):
-            return None
-        if not same:
-            return None
-        note = _note_of(record, raw=packed, stored=key.size)
-        note.sha256 = key.sha256 or None
-        note.size, note.mtime_ns = file.stamp
-        return file.note if note == file.note else note
-
-    def _equal_listed(self, file: Found, key: Key) -> Note | None:
-        """The note of a plain file that has the checksum which is listed: nothing is read twice.
-
-        None where that says nothing: no checksum, or a record that may be packed.
-        """
-        note = file.note
-        if not key.sha256 or note is None or note.content_encoding or note.unpacked:
-            return None
-        try:
-            with self.folder.reading(file.name, file.stamp) as descriptor:
-                actual = _sha256(Body.of_open(descriptor, file.name))
-        except (InvalidInput, NotFound, Conflict):
-            return None
-        if actual != key.sha256:
-            return None
-        fresh = replace(note, stored=key.size, sha256=actual)
-        fresh.size, fresh.mtime_ns = file.stamp
-        return note if fresh == note else fresh
-
     # Doing
 
     def _named(self, step: Step) -> str:
@@ -344,11 +260,11 @@ class Sync:
                 record = self.keeper.record(self.ref, step.key)
             except NotFound:
                 raise changed("the record was deleted meanwhile") from None
-            note = _note_of(record, raw=self.wishes.raw, stored=step.record_was)
+            note = note_of(record, raw=self.wishes.raw, stored=step.record_was)
             note.sha256 = step.record_sha256
             try:
-                with closing(_closing(record.body)) as body:
-                    blocks = body if self.wishes.raw else _plain(record, body)
+                with closing(closable(record.body)) as body:
+                    blocks = body if self.wishes.raw else plain(record, body)
                     self.folder.write(step.file, self._counted(blocks), step.file_was, note)
                 return
             except Network:  # the answer broke off; until it comes, the keeper tries again itself
@@ -432,54 +348,3 @@ class Unchanged:
 def _is_of_one(error: BaseException) -> bool:
     """Whether a failure may be that of one record alone."""
     return isinstance(error, StorectlError) and not isinstance(error, HOPELESS)
-
-
-def _note_of(record: Record, *, raw: bool, stored: int | None) -> Note:
-    encoding = record.content_encoding
-    return Note(
-        key=record.key,
-        content_type=record.content_type,
-        content_encoding=encoding if raw else None,
-        unpacked=None if raw else encoding,
-        stored=stored,
-    )
-
-
-def _plain(record: Record, body: Iterable[bytes]) -> Iterator[bytes]:
-    """The body without its encoding, never past a bound."""
-    if record.content_encoding is None:
-        yield from body
-        return
-    most = most_unpacked(record.size or 0)
-
-    def over(_seen: int) -> TooLarge:
-        return TooLarge(f"it unpacks to more than {most:,} bytes; --raw takes it as it is")
-
-    try:
-        yield from decoded(body, record.content_encoding, limit=most, over=over)
-    except InvalidInput:
-        raise InvalidInput(
-            f"it says it is {record.content_encoding}, and is not; --raw takes it as it is"
-        ) from None
-
-
-def _closing(body: Iterable[bytes]) -> Generator[bytes, None, None]:
-    yield from body
-
-
-def _same_bytes(one: Iterable[bytes], two: Iterable[bytes]) -> bool:
-    return _sha256(one) == _sha256(two)
-
-
-def _sha256(blocks: Iterable[bytes]) -> str:
-    actual = sha256()
-    for block in blocks:
-        actual.update(block)
-    return actual.hexdigest()
-
-
-def _same_type(known: str | None, told: str | None) -> bool:
-    """Whether two types are one, as far as they are told. Servers write parameters anew."""
-    if known is None or told is None:
-        return True
-    return known.partition(";")[0].strip().lower() == told.partition(";")[0].strip().lower()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -17,6 +16,8 @@ def keep_freed() -> None:
     """
     if sys.platform != "linux":
         return
+    import ctypes  # 4 ms, for large reads only
+
     try:
         told = ctypes.CDLL(None).mallopt
     except AttributeError:  # another library

@@ -11,11 +11,10 @@ several. This thread alone keeps the books.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -23,13 +22,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from storectl.errors import Conflict, InvalidInput, StorectlError, TooLarge
-from storectl.formats import detect, read
 from storectl.formats.batch import Batch
-from storectl.formats.encoding import PACKED
 from storectl.model import rules
 from storectl.model.dataset import Dataset, Datasets
 from storectl.model.items import Items
-from storectl.transfer.dataset import BATCH_BYTES, Input, Source
+from storectl.transfer.dataset import BATCH_BYTES, Source, batches
 from storectl.transfer.doubt import NOT_THERE, base_of, counted, holds, is_doubtful, landed
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
 from storectl.transfer.journal import Journal
@@ -363,44 +360,6 @@ class _Sending:
         self.state = state
         if self.journal:
             self.journal.write(state, durable=True)
-
-
-def batches(
-    source: Source, bad: list[Refused], max_bytes: int = BATCH_BYTES
-) -> Iterator[Batch | None]:
-    """Batches of one source; None at its end, when the last bad items are known."""
-
-    def on_bad(line: int, why: str) -> None:
-        bad.append(Refused(f"{source.name}:{line}", why))
-
-    with source.open() as opened:
-        name = source.format
-        try:
-            stream = Input(opened)
-            if name == "auto":
-                head = stream.head()
-                name = detect(_unpacked_name(source.name), head) if head.strip() else "jsonl"
-            yield from read(
-                name,
-                cast("BinaryIO", stream),
-                max_bytes=max_bytes,
-                on_bad=on_bad,
-                typed=source.typed,
-                delimiter=source.delimiter,
-            )
-        except (InvalidInput, TooLarge) as error:
-            why = error.message.removeprefix("Body is ")
-            where = source.name
-            if numbered := re.match(r"line (\d+): ", why):
-                where, why = f"{where}:{numbered[1]}", why[numbered.end() :]
-            raise type(error)(f"{where}: {why}", hint=error.hint) from None
-    yield None
-
-
-def _unpacked_name(name: str) -> str:
-    """The name of what a packed file holds."""
-    end = next((end for end in PACKED.values() if name.lower().endswith(end)), "")
-    return name[: len(name) - len(end)]
 
 
 class _Complaint(msgspec.Struct, rename="camel"):

@@ -8,9 +8,8 @@ from itertools import chain, zip_longest
 from msgspec import Struct
 
 from storectl.formats.blocks import whole_lines
-from storectl.transfer.dataset import Source
+from storectl.transfer.dataset import Source, batches
 from storectl.transfer.events import Refused
-from storectl.transfer.push import batches
 from storectl.transfer.values import same
 from storectl.transfer.windows import Rows
 
