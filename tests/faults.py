@@ -92,7 +92,7 @@ class Proxy:
     """Serves on `url` until it is left.
 
     asked: every request, faults: how often each has struck. without_keys: as if the
-    server knew nothing of idempotency keys, nor said so.
+    server knew nothing of idempotency keys and large batches, as that of the API.
     """
 
     def __init__(self, server: str, plan: Plan, *, without_keys: bool = False) -> None:
@@ -196,7 +196,7 @@ class Proxy:
         head = re.sub(rb"(?i)\r\nconnection:[^\r]*", b"", head)
         if self.without_keys and asked.target.startswith("/v2/capabilities"):
             body = b"".join(parts).replace(b"idempotency-key", b"idempotency-kez")
-            parts = iter((body,))
+            parts = iter((body.replace(b"large-batches", b"large-batchez"),))
         if fault in ("reset after", "503 after", "garbage", "late"):
             for _ in parts:
                 pass

@@ -43,6 +43,8 @@ def copy(
     from storectl.transfer import copy as transfer  # other verbs do without
 
     ends = open_ends(ctx, "kvs", source, target, create)
+    settings = ctx.obj.settings
+    asks = ctx.obj.server(ends.source) or ctx.obj.server(ends.target)
     work = transfer.RecordsCopy(
         ends.source.kvs,
         ends.source_id,
@@ -50,7 +52,7 @@ def copy(
         ends.target_id,
         tuple(include or ()),
         tuple(exclude or ()),
-        jobs=ctx.obj.settings.jobs,
+        jobs=settings.jobs if asks else settings.writers,
     )
     followed = ctx.obj.output.follow(transfer.copy_records(work), "record")
     missing = transfer.missing_keys(work) - followed[0].refused

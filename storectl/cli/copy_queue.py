@@ -8,6 +8,7 @@ import typer
 
 from storectl.cli.copy import Create, From, To, open_ends, tell
 from storectl.cli.frame import App, Context
+from storectl.cli.options import Ordered
 from storectl.cli.request import States, Told, states_of
 from storectl.errors import CheckFailed
 
@@ -26,13 +27,15 @@ def copy(
     reset: Annotated[
         bool, typer.Option("--reset", help="What was handled is pending in DST.")
     ] = False,
+    ordered: Ordered = True,
 ) -> None:
     """Copy the requests of a queue to another: all, or those in some states.
 
     A request that DST knows by its uniqueKey stays as it is there. Handled ones stay
     handled unless --reset; locks are not copied. The order of the queue is kept. A
     server without the extension of storectl serve tells that of the first 1,000
-    alone: the others then come by ID, and a note says so.
+    alone: the others then come by ID, and a note says so. --unordered gives up the
+    order for speed, see `queue add`.
 
     Examples:
       storectl queue copy crawl crawl-2 --create --reset
@@ -51,6 +54,7 @@ def copy(
         states,
         reset,
         ctx.obj.settings.jobs,
+        writers=1 if ordered else ctx.obj.jobs(ends.target) or 1,
     )
     told = Told(None)
     source_queue = ends.source.queues.get(ends.source_id)

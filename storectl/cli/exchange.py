@@ -10,7 +10,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from storectl.cli.frame import App, Context
-from storectl.cli.options import OutputFile, Ref
+from storectl.cli.options import Ordered, OutputFile, Ref
 from storectl.cli.progress import summary
 from storectl.cli.request import States, Told, states_of
 from storectl.cli.values import plural
@@ -70,13 +70,15 @@ def import_requests(
     create: Annotated[
         bool, typer.Option("--create", help="Create the queue if there is none of that name.")
     ] = False,
+    ordered: Ordered = True,
 ) -> None:
     """Add the requests of a file that `queue export` wrote, in their order.
 
     Handled ones stay handled, unless --reset; locks are left behind. What the queue
     knows by its uniqueKey stays as and where it is, so that the same command again
     finishes an import that was broken off. A line that is no request is named, the
-    rest goes on, and the exit code is 7.
+    rest goes on, and the exit code is 7. --unordered gives up the order for speed,
+    see `queue add`.
 
     Examples:
       storectl queue import crawl-2 crawl.jsonl --create
@@ -99,6 +101,7 @@ def import_requests(
         transfer.lines([source]),
         total_bytes=source.size,
         make=partial(transfer.imported, reset=reset),
+        jobs=1 if ordered else ctx.obj.jobs(store) or 1,
         on_added=told.take,
     )
     out = ctx.obj.output

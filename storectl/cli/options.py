@@ -45,6 +45,16 @@ Limit = Annotated[
 ]
 
 
+Ordered = Annotated[
+    bool,
+    typer.Option(
+        "--ordered/--unordered",
+        help="One call after the other, or --jobs of them at a time.",
+        show_default=False,
+    ),
+]
+
+
 def comma(values: list[str] | None) -> tuple[str, ...]:
     """`--fields a,b --fields c` as (a, b, c)."""
     parts = (part.strip() for value in values or () for part in value.split(","))

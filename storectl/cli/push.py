@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from storectl.cli.frame import App, Context
-from storectl.cli.options import Ref
+from storectl.cli.options import Ordered, Ref
 from storectl.cli.output import Output
 from storectl.cli.progress import Progress, ending, summary
 from storectl.cli.resume import Resume, resumable
@@ -55,14 +55,7 @@ def push(
     create: Annotated[
         bool, typer.Option("--create", help="Create the dataset if there is none of that name.")
     ] = False,
-    ordered: Annotated[
-        bool,
-        typer.Option(
-            "--ordered/--unordered",
-            help="One call after the other, or --jobs of them at a time.",
-            show_default=False,
-        ),
-    ] = True,
+    ordered: Ordered = True,
     resume: Resume = True,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="An input without items is no failure.")

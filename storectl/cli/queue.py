@@ -18,7 +18,7 @@ from storectl.cli.exchange import add_exchange, source_of
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Limited, Noun
 from storectl.cli.lock import add_lock_verbs
-from storectl.cli.options import DryRun, Limit, Ref
+from storectl.cli.options import DryRun, Limit, Ordered, Ref
 from storectl.cli.progress import summary
 from storectl.cli.request import SomeIds, States, Told, batched, by_id, selected, states_of
 from storectl.cli.storage import add_verbs
@@ -93,6 +93,7 @@ def add(
     create: Annotated[
         bool, typer.Option("--create", help="Create the queue if there is none of that name.")
     ] = False,
+    ordered: Ordered = True,
 ) -> None:
     """Add requests to a queue. What is there already stays as and where it is.
 
@@ -100,6 +101,9 @@ def add(
     scheme and host in lower case, its query sorted, without utm_ parameters,
     fragment and a slash at the end, as Crawlee has it. In a pipe the IDs come out,
     also of those that were there.
+
+    A server other than storectl serve takes 25 in a call, one call after the other:
+    --unordered makes --jobs of them at a time, and the queue has any order.
 
     Examples:
       storectl queue add crawl https://example.com --user-data '{"label": "HOME"}'
@@ -122,6 +126,7 @@ def add(
         total_bytes=size,
         make=partial(transfer.to_request, defaults=defaults),
         forefront=forefront,
+        jobs=1 if ordered else ctx.obj.jobs(store) or 1,
         on_added=told.take,
     )
     done, progress = out.follow(events, "request")

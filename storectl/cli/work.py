@@ -31,7 +31,7 @@ COLUMNS = [
     Column("url", "URL"),
     Column("error", "ERROR"),
 ]
-FIELDS = "id outcome url uniqueKey retryCount secs exit items error".split()
+FIELDS = "id outcome url uniqueKey retryCount secs exit items error sentAgain".split()
 
 
 def add_work_verb(app: App) -> None:

@@ -283,7 +283,8 @@ def missing_keys(copy: RecordsCopy) -> int:
 class RequestsCopy(NamedTuple):
     """A request queue and where its requests go, by IDs. states: only these; none means all.
 
-    reset: what was handled is pending in the target. jobs: calls at once to the source.
+    reset: what was handled is pending in the target. jobs: calls at once to the source;
+    writers: to the target, whose order is any if there are several.
     """
 
     source: Queues
@@ -293,6 +294,7 @@ class RequestsCopy(NamedTuple):
     states: tuple[str, ...] = ()
     reset: bool = False
     jobs: int = 8
+    writers: int = 1
 
 
 def copy_requests(copy: RequestsCopy, on_added: Callable[[list[Added]], None]) -> Iterator[Event]:
@@ -303,6 +305,7 @@ def copy_requests(copy: RequestsCopy, on_added: Callable[[list[Added]], None]) -
         copy.target_id,
         _blocks(lines),
         make=partial(imported, reset=copy.reset),
+        jobs=copy.writers,
         on_added=on_added,
     )
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -13,7 +16,7 @@ import msgspec
 from storectl.errors import InvalidInput, NotFound, StorectlError
 from storectl.model import rules
 from storectl.model.items import check_utf8, not_json, too_large
-from storectl.model.queue import Added, Queue, Queues, every_request
+from storectl.model.queue import Added, AddedBatch, Queue, Queues, every_request
 from storectl.model.request import (
     Request,
     State,
@@ -33,11 +36,18 @@ BATCH = 1000
 BATCH_BYTES = 4 * 1024 * 1024
 
 
+SHARE = rules.MAX_BATCH_REQUESTS
+"""The fewest requests of a call where several are made at once."""
+
+
 class Line(NamedTuple):
     """One request to be, and where it was read."""
 
     where: str
     text: bytes
+
+
+Part = list[tuple[Line, Request]]
 
 
 def lines(sources: Iterable[Source]) -> Iterator[list[Line]]:
@@ -63,46 +73,75 @@ def add(
     total_bytes: int | None = None,
     make: Callable[[bytes], Request] | None = None,
     forefront: bool = False,
+    jobs: int = 1,
     on_added: Callable[[list[Added]], None],
 ) -> Iterator[Event]:
     """Add a request for each line, in order.
 
-    make: of a line its request; to_request if not given. on_added gets the answers
-    of each call. A line that makes no request is Refused, and the rest goes on; a
+    make: of a line its request; to_request if not given. jobs: parts on their way at once;
+    with more than one of them the order of the queue is any. on_added gets the answers
+    of each part. A line that makes no request is Refused, and the rest goes on; a
     failure of the store ends it, and what was added stays.
     """
     begin = time.monotonic()
     make = make or to_request
     yield Started(total_bytes)
     moved = moved_bytes = refused = 0
-    for block in blocks:
-        good: list[tuple[Line, Request]] = []
-        for line in block:
-            if not line.text.strip():
-                continue
-            try:
-                good.append((line, make(line.text)))
-            except StorectlError as error:
-                refused += 1
-                yield Refused(line.where, error.message)
-        for part in _parts(good):
-            answer = queues.add(
-                ref,
-                [request for _, request in part],
-                forefront=forefront,
-                idempotency_key=rules.new_id(),
-            )
-            on_added(answer.processed_requests)
-            left = {request["uniqueKey"] for request in answer.unprocessed_requests}
-            for line, request in part:
-                if request["uniqueKey"] in left:
+
+    def send(part: Part) -> AddedBatch:
+        requests = [request for _, request in part]
+        return queues.add(ref, requests, forefront=forefront, idempotency_key=rules.new_id())
+
+    with closing(_Calls(send, jobs)) as calls:
+        for block in chain(blocks, [None]):
+            good: Part = []
+            for line in block or ():
+                if not line.text.strip():
+                    continue
+                try:
+                    good.append((line, make(line.text)))
+                except StorectlError as error:
                     refused += 1
-                    yield Refused(line.where, "the server did not take it")
-                else:
-                    moved += 1
-                    moved_bytes += len(line.text) + 1
-            yield Advanced(moved, moved_bytes)
+                    yield Refused(line.where, error.message)
+            for part, answer in calls.made(_parts(good, jobs), last=block is None):
+                on_added(answer.processed_requests)
+                left = {request["uniqueKey"] for request in answer.unprocessed_requests}
+                for line, request in part:
+                    if request["uniqueKey"] in left:
+                        refused += 1
+                        yield Refused(line.where, "the server did not take it")
+                    else:
+                        moved += 1
+                        moved_bytes += len(line.text) + 1
+                yield Advanced(moved, moved_bytes)
     yield Finished(moved, moved_bytes, time.monotonic() - begin, refused)
+
+
+class _Calls:
+    """Sends parts, `jobs` at once and not many ahead; what came of them, in their order."""
+
+    def __init__(self, send: Callable[[Part], AddedBatch], jobs: int) -> None:
+        self._send, self._jobs = send, jobs
+        self._running: deque[tuple[Part, Future[AddedBatch]]] = deque()
+        self._pool = ThreadPoolExecutor(jobs, "add") if jobs > 1 else None
+
+    def made(self, parts: Iterable[Part], *, last: bool) -> Iterator[tuple[Part, AddedBatch]]:
+        """Begin to send parts; those that are over by now, or all if none will follow."""
+        if self._pool is None:
+            yield from ((part, self._send(part)) for part in parts)
+            return
+        running = self._running
+        for part in parts:
+            running.append((part, self._pool.submit(self._send, part)))
+            while len(running) > 2 * self._jobs or running[0][1].done():
+                yield running[0][0], running.popleft()[1].result()
+        while running and (last or running[0][1].done()):
+            yield running[0][0], running.popleft()[1].result()
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def to_request(text: bytes, defaults: Request | None = None) -> Request:
@@ -253,12 +292,13 @@ def _numbered(name: str, at: int, texts: list[bytes]) -> list[Line]:
     return [Line(f"{name}:{number}", text) for number, text in enumerate(texts, at + 1)]
 
 
-def _parts(good: list[tuple[Line, Request]]) -> Iterator[list[tuple[Line, Request]]]:
-    """Parts for one call each."""
-    part: list[tuple[Line, Request]] = []
+def _parts(good: Part, jobs: int) -> Iterator[Part]:
+    """Parts for one call each; where few requests are to go at once, each has its share."""
+    most = BATCH if jobs == 1 else min(BATCH, max(-(-len(good) // jobs), SHARE))
+    part: Part = []
     size = 0
     for each in good:
-        if len(part) == BATCH or size > BATCH_BYTES:
+        if len(part) == most or size > BATCH_BYTES:
             yield part
             part, size = [], 0
         part.append(each)

@@ -213,15 +213,25 @@ def kvs_sync(both: Both) -> Iterator[list[str]]:
     assert held(both.folder / "out") == held(both.folder / "in")
 
 
-def urls(both: Both, queue: str) -> list[str]:
+def in_order(both: Both, queue: str) -> list[str]:
+    """The URLs of a queue that has nothing but what is pending."""
     listed = both.plainly("queue", "export", queue, "-o", "-").lines()
-    return sorted(json.loads(line)["url"] for line in listed)
+    return [json.loads(line)["url"] for line in listed]
 
 
-def queue_add(both: Both) -> Iterator[list[str]]:
-    queue = both.name("queue")
-    yield ["queue", "add", queue, "-i", both.write("urls.txt", "\n".join(URLS))]
-    assert urls(both, queue) == sorted(URLS)
+def urls(both: Both, queue: str) -> list[str]:
+    return sorted(in_order(both, queue))
+
+
+def queue_add(*more: str) -> Transfer:
+    def transfer(both: Both) -> Iterator[list[str]]:
+        queue = both.name("queue")
+        yield ["queue", "add", queue, "-i", both.write("urls.txt", "\n".join(URLS)), *more]
+        assert urls(both, queue) == sorted(URLS)
+        if not more:
+            assert in_order(both, queue) == URLS
+
+    return transfer
 
 
 def queue_export(both: Both) -> Iterator[list[str]]:
@@ -232,12 +242,17 @@ def queue_export(both: Both) -> Iterator[list[str]]:
     assert both.read("queue.jsonl") == both.read("whole.jsonl")
 
 
-def queue_import(both: Both) -> Iterator[list[str]]:
-    queue, other = both.name("queue"), both.name("queue")
-    both.plainly("queue", "add", queue, "-i", both.write("urls.txt", "\n".join(URLS)))
-    both.plainly("queue", "export", queue, "-o", "queue.jsonl")
-    yield ["queue", "import", other, "queue.jsonl"]
-    assert urls(both, other) == sorted(URLS)
+def queue_import(*more: str) -> Transfer:
+    def transfer(both: Both) -> Iterator[list[str]]:
+        queue, other = both.name("queue"), both.name("queue")
+        both.plainly("queue", "add", queue, "-i", both.write("urls.txt", "\n".join(URLS)))
+        both.plainly("queue", "export", queue, "-o", "queue.jsonl")
+        yield ["queue", "import", other, "queue.jsonl", *more]
+        assert urls(both, other) == sorted(URLS)
+        if not more:
+            assert in_order(both, other) == URLS
+
+    return transfer
 
 
 def dataset_copy(both: Both) -> Iterator[list[str]]:
@@ -301,9 +316,11 @@ TRANSFERS: dict[str, Transfer] = {
     "kvs push": kvs_push,
     "kvs pull": kvs_pull,
     "kvs sync": kvs_sync,
-    "queue add": queue_add,
+    "queue add": queue_add(),
+    "queue add unordered": queue_add("--unordered"),
     "queue export": queue_export,
-    "queue import": queue_import,
+    "queue import": queue_import(),
+    "queue import unordered": queue_import("--unordered"),
     "dataset copy": dataset_copy,
     "dedupe": dedupe,
     "local import": local_import,

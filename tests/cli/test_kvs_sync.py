@@ -39,6 +39,10 @@ def files(folder: str | Path) -> list[str]:
     return sorted(file.name for file in Path(folder).iterdir() if file.name[0] != ".")
 
 
+def bodies(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in files(folder)}
+
+
 def states(folder: str) -> dict[str, tuple[int, int]]:
     """Time and inode of every file: any writing shows."""
     found = ((file.name, file.stat()) for file in Path(folder).iterdir())
@@ -401,6 +405,45 @@ def test_an_interrupted_pull_leaves_nothing_half_done(
     assert again.code == 0
     assert 0 < len(again.lines()) < 100
     assert len(files(cli.folder / "out")) == 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["hold", "late"])
+@pytest.mark.parametrize("to_store", [True, False])
+def test_an_interrupted_sync_goes_on_as_if_it_had_not_been(
+    cli: Cli, served: Served, to_store: bool, fault: str
+) -> None:
+    """Ctrl-C while its tenth call for a record is on its way, and with it new and changed ones."""
+    cli.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
+    at = ("--server", served.url)
+    ref = f"stopped-{to_store}-{fault}"
+    old, new = cli.folder / "old", cli.folder / "new"
+    for folder, numbers in ((old, range(30)), (new, range(10, 40))):
+        folder.mkdir()
+        for number in numbers:
+            (folder / f"r{number}").write_bytes(bytes(number if folder == old else number + 1))
+    cli("kvs", "push", "old" if to_store else "new", ref, "--create", *at)
+    source, target = ("./new", ref) if to_store else (ref, "./old")
+    words = ("kvs", "sync", source, target, "--delete", "-j", "1")
+    records = count(1)
+
+    def plan(asked: Asked) -> str | None:
+        return fault if "/records/" in asked.target and next(records) == 10 else None
+
+    with Proxy(served.url, plan) as proxy:
+        process = cli.start(*words, "--server", proxy.url)
+        assert proxy.held.wait(60)
+        process.send_signal(signal.SIGINT)
+        proxy.released.set()
+        _, told = process.communicate(timeout=60)
+    again = cli(*words, *at)
+    cli("kvs", "pull", ref, "found", *at)
+
+    assert process.returncode == 130, told
+    assert again.code == 0, again.err
+    assert 0 < len(again.lines()) < 40
+    assert bodies(cli.folder / "found") == bodies(new)
+    assert to_store or bodies(old) == bodies(new)
 
 
 @pytest.mark.slow

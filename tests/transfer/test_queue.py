@@ -6,6 +6,7 @@ import os
 import threading
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from storectl.client.http import Http
 from storectl.client.store import ClientStore
 from storectl.engine import open_store
 from storectl.errors import InvalidInput
-from storectl.model.queue import AddedBatch, Queues
+from storectl.model.queue import Added, AddedBatch, Queues
 from storectl.model.request import Request
 from storectl.transfer.dataset import Source
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
@@ -79,6 +80,43 @@ def test_many_lines_are_added_in_calls_of_a_size(queues: Queues) -> None:
     moved = [event.moved for event in events if isinstance(event, Advanced)]
     assert moved == [BATCH, 2 * BATCH, 2 * BATCH + 1]
     assert queues.head("~crawl", limit=1).items[0]["url"] == "https://example.com/0"
+
+
+class Together:
+    """A queue that takes a part only while so many are on their way."""
+
+    def __init__(self, queues: Queues, count: int) -> None:
+        self.queues, self.sizes = queues, list[int]()
+        self.all_here = threading.Barrier(count, timeout=60)
+
+    def add(self, ref: str, requests: list[Request], **how: Any) -> AddedBatch:
+        self.sizes.append(len(requests))
+        self.all_here.wait()
+        return self.queues.add(ref, requests, **how)
+
+
+def test_parts_are_on_their_way_together_where_the_order_may_be_any(queues: Queues) -> None:
+    block = [Line(f"a:{n}", b"https://example.com/%d" % n) for n in range(160)]
+    block[7] = Line("a:7", b"?")
+    together: Any = Together(queues, 4)
+    added: list[Added] = []
+
+    *events, last = add(together, "~crawl", [block[:80], block[80:]], jobs=4, on_added=added.extend)
+
+    assert sorted(together.sizes) == [4, 5, *[25] * 6]
+    assert isinstance(last, Finished)
+    assert (last.moved, last.refused) == (159, 1)
+    assert [event.where for event in events if isinstance(event, Refused)] == ["a:7"]
+    assert len({one.request_id for one in added}) == 159
+
+
+def test_the_first_part_that_fails_ends_it(queues: Queues) -> None:
+    block = [Line(f"a:{n}", b"https://example.com/%d" % n) for n in range(100)]
+    together: Any = Together(queues, 2)
+    together.all_here.abort()
+
+    with pytest.raises(threading.BrokenBarrierError):
+        list(add(together, "~crawl", [block], jobs=2, on_added=lambda _: None))
 
 
 def test_a_bad_line_is_refused_where_it_stands(queues: Queues) -> None:
