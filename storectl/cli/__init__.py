@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "serve": Entry(
         "serve", "Serve the embedded store to API clients, SDKs and Crawlee.", command="serve"
     ),
+    "open": Entry("open", "Show a storage, or all of them, in a browser.", command="open"),
     "backup": Entry("backup", "Copy a store into a folder, while others use it.", command="backup"),
     "restore": Entry(
         "backup", "Put a backup where --store says, and where no store is yet.", command="restore"

@@ -155,6 +155,10 @@ class Session:
         """The address of the server that a store is behind; None for one in this process."""
         return self._target(store).server
 
+    def extensions(self, store: Store) -> frozenset[str]:
+        """What the server that a store is behind offers beyond the API."""
+        return getattr(store, "extensions", frozenset())
+
     def retried(self) -> int:
         """How often calls of servers were made again in this run."""
         return sum(getattr(store, "retried", 0) for store in self._stores.values())

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import re
+import secrets
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
 
 from storectl import config as conf
+from storectl.cli import browser
 from storectl.cli.context import opener
 from storectl.cli.frame import App, Context
 from storectl.cli.settings import duration_secs
 from storectl.cli.values import visible
-from storectl.errors import InvalidInput
+from storectl.errors import InvalidInput, Local, NotFound
+
+if TYPE_CHECKING:
+    from storectl.server.settings import Settings
 
 app = App("The server.")
 
 
 RATE_LIMIT = (30, 200)
+VISIT_SECS = 24 * 3600
+"""How long a browser that was opened stays logged in; no longer than the server runs."""
+
 ACCESS = {"restricted": "RESTRICTED", "id": "ANYONE_WITH_ID_CAN_READ"}
 
 
@@ -83,30 +94,26 @@ def serve(
             metavar="URL", help="The address clients know, behind a proxy.", show_default=False
         ),
     ] = None,
+    open_it: Annotated[
+        bool, typer.Option("--open", help="Show its console in a browser, logged in.")
+    ] = False,
 ) -> None:
     """Serve the embedded store to API clients, SDKs and Crawlee.
 
     It speaks the Apify storage API: set APIFY_API_BASE_URL (or baseUrl of the
     client) to its address, and a token of `storectl token create`. Off a terminal
-    one line of JSON on stdout says when it answers. Ctrl-C or SIGTERM end it.
+    one line of JSON on stdout says when it answers. At its address is a console for
+    a browser. Ctrl-C or SIGTERM end it.
 
     Examples:
-      storectl serve
+      storectl serve --open
       storectl --store ./data serve --port 0 --rate-limit off
     """
     from storectl.server import serve as run
-    from storectl.server.settings import Settings
 
     place = _place(ctx, dir)
+    settings = settings_of(ctx, rate_limit, default_access, public_url)
     configured = ctx.obj.config.serve
-    access = default_access or configured.default_access or "id"
-    if access not in ACCESS:
-        raise InvalidInput(f"serve.default_access must be restricted or id, not {access!r}")
-    settings = Settings(
-        rate_limit=_rate_limit(*_first("rate_limit", rate_limit, configured.rate_limit)),
-        default_access=ACCESS[access],
-        public_url=conf.server_url(public_url) if public_url else None,
-    )
     _prepare(
         place,
         blobs or ctx.obj.environ.get("STORECTL_BLOBS"),
@@ -118,12 +125,71 @@ def serve(
             f"{host} is reached from other machines without TLS: tokens and data can be read on "
             "the way; put a proxy in front and name it with --public-url https://…"
         )
-    run(
-        opener(place),
-        settings,
-        host=host,
-        port=port,
-        on_ready=partial(_ready, ctx, place, ready_file),
+    with visit(ctx, place, wanted=open_it) as token:
+        ready = partial(_ready, ctx, place, ready_file, open_it, token)
+        run(opener(place), settings, host=host, port=port, on_ready=ready)
+
+
+def settings_of(
+    ctx: Context,
+    rate_limit: str | None = None,
+    default_access: str | None = None,
+    public_url: str | None = None,
+) -> Settings:
+    """What options say, then [serve] of config.toml, then the defaults."""
+    from storectl.server.settings import Settings
+
+    configured = ctx.obj.config.serve
+    access = default_access or configured.default_access or "id"
+    if access not in ACCESS:
+        raise InvalidInput(f"serve.default_access must be restricted or id, not {access!r}")
+    return Settings(
+        rate_limit=_rate_limit(*_first("rate_limit", rate_limit, configured.rate_limit)),
+        default_access=ACCESS[access],
+        public_url=conf.server_url(public_url) if public_url else None,
+    )
+
+
+@contextmanager
+def visit(ctx: Context, place: str, *, wanted: bool) -> Iterator[str | None]:
+    """A token for a browser, of whose storages commands see here; it ends with the server.
+
+    None where none is wanted, as with -q, or no browser is there to have it.
+    """
+    wanted = wanted and ctx.obj.output.form != "quiet"
+    if not (wanted and browser.is_there(ctx.obj.environ)):
+        yield None
+        return
+    store = opener(place)()
+    try:
+        made = store.tokens.create(f"console-{secrets.token_hex(4)}", secs=VISIT_SECS)
+    finally:
+        store.close()
+    ctx.obj.secrets.append(str(made.secret))
+    try:
+        yield made.secret
+    finally:
+        store = opener(place)()
+        with suppress(NotFound):  # revoked in the console
+            store.tokens.revoke(made.id)
+        store.close()
+
+
+def console_of(url: str) -> str:
+    """Where a browser on this machine finds the console of a server that listens at url."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:") + "/"
+
+
+def show(ctx: Context, place: str, page: str, token: str | None) -> None:
+    """Show a page of a server's console; where there is no browser say how to log in."""
+    try:
+        if token is not None and browser.show(page, token):
+            return
+    except Local as error:
+        ctx.obj.output.warn(error.message)
+    ctx.obj.output.note(
+        f"No browser was opened. A token to log in with:\n"
+        f"  storectl --store {shlex.quote(place)} token create --expires 1d"
     )
 
 
@@ -200,7 +266,14 @@ def _is_local(host: str) -> bool:
     return conf.is_loopback(f"http://{f'[{host}]' if ':' in host else host}")
 
 
-def _ready(ctx: Context, place: str, ready_file: Path | None, url: str) -> None:
+def _ready(
+    ctx: Context,
+    place: str,
+    ready_file: Path | None,
+    open_it: bool,
+    token: str | None,
+    url: str,
+) -> None:
     output = ctx.obj.output
     line = msgspec.json.encode({"url": url, "store": place})
     try:
@@ -210,6 +283,7 @@ def _ready(ctx: Context, place: str, ready_file: Path | None, url: str) -> None:
             output.lines(
                 [
                     f"Serving {visible(place)} at {url}",
+                    f"Console:  {console_of(url)}",
                     f"A token:  storectl --store {visible(place)} token create --user NAME",
                     f"Clients:  APIFY_API_BASE_URL={url} APIFY_TOKEN=TOKEN",
                     "Ctrl-C ends it.",
@@ -220,3 +294,5 @@ def _ready(ctx: Context, place: str, ready_file: Path | None, url: str) -> None:
         output.stdout.flush()
     except OSError as error:
         output.warn(f"cannot say that the server is ready: {error}")
+    if open_it:
+        show(ctx, place, console_of(url), token)

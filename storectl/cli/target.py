@@ -14,7 +14,9 @@ from storectl.errors import InvalidInput, Local
 
 SERVER_VARIABLES = ("STORECTL_SERVER", "APIFY_API_BASE_URL", "APIFY_CLIENT_BASE_URL")
 
-CONSOLE = {"https://console.apify.com": APIFY}
+APIFY_CONSOLE = "https://console.apify.com"
+
+CONSOLE = {APIFY_CONSOLE: APIFY}
 """Where the API of a web console answers."""
 
 

@@ -16,9 +16,9 @@ from storectl.cli.output import Row
 from storectl.cli.settings import duration_secs
 from storectl.cli.shaping import option
 from storectl.cli.values import Column, short
+from storectl.cli.which import one_storage
 from storectl.errors import InvalidInput, NotFound, StorectlError, Unauthorized, Unsupported
 from storectl.model.access import RIGHTS, Scope
-from storectl.model.storage import NOUNS
 from storectl.model.token import Token
 
 app = App("API tokens of a store: create, list, rotate, revoke, check.")
@@ -139,35 +139,10 @@ def _resource(ctx: Context, given: str) -> str:
             f"--resource {given!r} is not of the form REF:RIGHT",
             hint="--resource dataset/prices:read, --resource WkzbQMuFYuamGv3YF:read,write",
         )
-    noun, id = _storage(ctx, ref)
-    return f"{noun}/{id}:{max(rights.split(','), key=RIGHTS.index)}"
-
-
-def _storage(ctx: Context, ref: str) -> tuple[str, str]:
-    """The noun and ID of the one storage that is meant."""
-    from storectl.cli.context import keeper_of
-
-    noun, _, rest = ref.partition("/")
-    known = noun in NOUNS and rest
-    found = []
-    for each in (noun,) if known else NOUNS:
-        store, opened = ctx.obj.open(rest if known else ref, each)
-        if store is not ctx.obj.store():
-            raise InvalidInput(f"--resource {ref!r} is not at the server of the token")
-        try:
-            found.append((each, keeper_of(store, each).get(opened).id))
-        except NotFound:
-            if known:
-                raise
-    if len(found) == 1:
-        return found[0]
-    ctx.obj.opened.clear()  # what was looked for was of no one noun
-    if not found:
-        raise NotFound(f"no storage '{ref}' was found", hint="storectl dataset ls --all")
-    raise InvalidInput(
-        f"'{ref}' may be one of {len(found)} storages",
-        hint=" or ".join(f"--resource {each}/{ref}:…" for each, _ in found),
-    )
+    found = one_storage(ctx, ref, "--resource {}:…")
+    if found.store is not ctx.obj.store():
+        raise InvalidInput(f"--resource {ref!r} is not at the server of the token")
+    return f"{found.noun}/{found.storage.id}:{max(rights.split(','), key=RIGHTS.index)}"
 
 
 @app.command("ls", aliases=("list",))

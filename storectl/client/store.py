@@ -55,6 +55,11 @@ class ClientStore:
         return self.http.retried
 
     @property
+    def extensions(self) -> frozenset[str]:
+        """What the server offers beyond the API."""
+        return self.http.extensions
+
+    @property
     def label(self) -> str:
         """The address; who the token speaks for is not asked for a label."""
         return self.http.host

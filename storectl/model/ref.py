@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
@@ -11,6 +13,9 @@ from storectl.model import rules
 
 KINDS = {"datasets": "dataset", "key-value-stores": "kvs", "request-queues": "queue"}
 """The path segment of each noun in the API and in Console URLs."""
+
+PAGES = {"datasets": "dataset", "kvs": "kvs", "queues": "queue"}
+"""What stands for each noun behind the # of our own console: `#/kvs/ID`."""
 
 
 class Ref(Struct, frozen=True):
@@ -76,13 +81,26 @@ def typed(text: str, noun: str) -> Typed:
     return Typed(profile or None, (f"~{rest}",))
 
 
+def noun_of(url: str) -> str | None:
+    """The noun of the storage that a URL leads to, None if it leads to none."""
+    return next((noun for noun, _ in _named(url)), None)
+
+
 def _from_url(text: str, noun: str) -> Typed:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise InvalidInput(f"{text!r} is not a URL") from None
-    segments = [unquote(part) for part in (parts.path + "/" + parts.fragment).split("/") if part]
-    for at, segment in enumerate(segments[:-1]):
-        if KINDS.get(segment) == noun:
-            return Typed(None, (segments[at + 1],), f"{parts.scheme}://{parts.netloc}")
+    for found, ref in _named(text):
+        if found == noun:
+            parts = urlsplit(text)
+            return Typed(None, (ref,), f"{parts.scheme}://{parts.netloc}")
     raise InvalidInput(f"URL {text!r} leads to no {noun}")
+
+
+def _named(url: str) -> Iterator[tuple[str, str]]:
+    """Each noun that a URL names, with the reference behind it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise InvalidInput(f"{url!r} is not a URL") from None
+    fragment = parts.fragment.partition("?")[0]
+    for path, kinds in ((parts.path, KINDS), (fragment, KINDS | PAGES)):
+        segments = [unquote(part) for part in path.split("/") if part]
+        yield from ((kinds[kind], ref) for kind, ref in pairwise(segments) if kind in kinds)

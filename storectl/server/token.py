@@ -28,6 +28,7 @@ FEATURES = (
 EXTENSIONS = [
     "access-rights",
     "account-access",
+    "console",
     "idempotency-key",
     "large-batches",
     "links",

@@ -82,6 +82,7 @@ CALLS: dict[str, list[str] | None] = {
     "access default": [],
     "whoami": [],
     "api": ["datasets"],
+    "open": ["dataset/prices", "--no-browser"],
     "serve": None,
     "backup": None,
     "restore": None,

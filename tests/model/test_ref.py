@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storectl.errors import InvalidInput, StorectlError
-from storectl.model.ref import Ref, typed
+from storectl.model.ref import Ref, noun_of, typed
 
 ID = "WkzbQMuFYuamGv3YF"
 
@@ -26,6 +26,8 @@ ID = "WkzbQMuFYuamGv3YF"
         (f"https://console.apify.com/storage/datasets/{ID}", None, (ID,)),
         (f"https://api.apify.com/v2/datasets/{ID}/items?format=csv", None, (ID,)),
         ("http://127.0.0.1:8010/v2/datasets/jane~prices", None, ("jane~prices",)),
+        (f"http://127.0.0.1:8010/#/datasets/{ID}", None, (ID,)),
+        (f"https://data.example.com/below/#/datasets/{ID}/share?page=2", None, (ID,)),
     ],
 )
 def test_what_people_type(text: str, profile: str | None, candidates: tuple[str, ...]) -> None:
@@ -38,6 +40,20 @@ def test_a_url_tells_its_origin() -> None:
     found = typed(f"http://127.0.0.1:8010/v2/datasets/{ID}", "dataset")
 
     assert found.origin == "http://127.0.0.1:8010"
+
+
+@pytest.mark.parametrize(
+    ("url", "noun"),
+    [
+        (f"https://api.apify.com/v2/key-value-stores/{ID}/records/datasets", "kvs"),
+        (f"http://127.0.0.1:8010/#/queues/{ID}", "queue"),
+        (f"http://127.0.0.1:8010/#/kvs/{ID}?prefix=/datasets/x", "kvs"),
+        (f"http://127.0.0.1:8010/kvs/{ID}", None),
+        ("http://127.0.0.1:8010/#/datasets", None),
+    ],
+)
+def test_a_url_tells_its_noun(url: str, noun: str | None) -> None:
+    assert noun_of(url) == noun
 
 
 @pytest.mark.parametrize(
