@@ -47,7 +47,13 @@ def template(cluster: postgres.Cluster) -> str:
     return url.rpartition("/")[2]
 
 
-@pytest.fixture
-def database(cluster: postgres.Cluster, template: str) -> str:
-    """The address of an empty store."""
+@pytest.fixture(scope="session")
+def shared_database(cluster: postgres.Cluster, template: str) -> str:
     return cluster.database(template)
+
+
+@pytest.fixture
+def database(cluster: postgres.Cluster, shared_database: str) -> str:
+    """The address of an empty store, the same for all tests of a process, one after another."""
+    cluster.empty(shared_database)
+    return shared_database

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from storectl.errors import InvalidInput
+from storectl.errors import InvalidInput, Unsupported
 from storectl.model import rules
 
 if TYPE_CHECKING:
+    from storectl.engine.postgres import PostgresDb
     from storectl.engine.store import EngineStore
+    from storectl.model.limits import Rates
     from storectl.model.upkeep import Upkeep
 
 DEFAULT_USER = "local"
@@ -25,19 +28,82 @@ def open_store(
     username: str | None = None,
     clock: Callable[[], int] | None = None,
 ) -> EngineStore:
-    """Open the store in a folder, made if it is not there.
+    """Open the store in a folder or a PostgreSQL, made if it is not there.
 
-    url: a path, or file:///PATH. blobs: s3://BUCKET/PREFIX or a folder for large bodies,
-    which the store remembers; see place.py. username: who the store speaks for, made if
-    needed. clock: another than the machine's. Raises Local if the folder cannot be used.
+    url: a path, file:///PATH, or postgresql://…. blobs: s3://BUCKET/PREFIX or a folder for
+    large bodies, which the store remembers; see place.py. username: who the store speaks
+    for, made if needed. clock: another than the machine's or the database's. Raises Local
+    if it cannot be used, Unavailable if the database is away.
     """
-    from storectl.engine.store import EngineStore  # --version and help open no store
+    if is_postgres(url):
+        return _open_postgres(url, blobs, username or DEFAULT_USER, clock)
+    from storectl.engine.place import BlobPlace  # --version and help open no store
+    from storectl.engine.sqlite import SqliteDb
+    from storectl.engine.store import EngineStore
 
-    return EngineStore(folder_of(url), username or DEFAULT_USER, clock or rules.now_ms, blobs)
+    folder = folder_of(url)
+    db = SqliteDb(folder)
+
+    def rates() -> Rates:
+        from storectl.engine.rates import SharedRates  # for servers
+
+        return SharedRates(folder)
+
+    return EngineStore(
+        db,
+        BlobPlace(db, blobs, folder / "blobs"),
+        rates,
+        place=str(folder),
+        username=username or DEFAULT_USER,
+        clock=clock or rules.now_ms,
+    )
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a store is a database on a server, rather than a folder."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def postgres_db(url: str) -> PostgresDb:
+    """The database of a store in PostgreSQL. Raises Unsupported without the library."""
+    try:
+        from storectl.engine.postgres import PostgresDb  # an extra, and 0.2 s
+    except ModuleNotFoundError:
+        raise Unsupported(
+            "A store in PostgreSQL needs more than is installed",
+            hint="pip install 'storectl[postgres]'",
+        ) from None
+    return PostgresDb(url)
+
+
+def _open_postgres(
+    url: str, blobs: str | None, username: str, clock: Callable[[], int] | None
+) -> EngineStore:
+    from storectl.engine.budget import SharedBudget
+    from storectl.engine.place import BlobPlace
+    from storectl.engine.store import EngineStore
+
+    db = postgres_db(url)
+    return EngineStore(
+        db,
+        BlobPlace(db, blobs, None),
+        partial(SharedBudget, db),
+        place=db.place,
+        username=username,
+        clock=clock or db.now_ms,
+    )
 
 
 def look_after(url: str, *, clock: Callable[[], int] | None = None) -> Upkeep:
-    """What looks after the store in a folder. It opens nothing yet, and makes nothing."""
+    """What looks after the store in a folder. It opens nothing yet, and makes nothing.
+
+    Raises Unsupported for a PostgreSQL, whose own tools do.
+    """
+    if is_postgres(url):
+        raise Unsupported(
+            "A store in PostgreSQL is checked and copied with its own tools",
+            hint="pg_amcheck; pg_dump and pg_restore, then a copy of the bucket",
+        )
     from storectl.engine.upkeep import FolderUpkeep
 
     return FolderUpkeep(folder_of(url), clock or rules.now_ms)

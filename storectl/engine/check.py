@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from storectl.engine.db import statements
+from storectl.engine.db import migrations, statements
 from storectl.engine.deep import contents
 from storectl.engine.files import UNFINISHED
 from storectl.engine.finding import BACKUP, derivable, lost
 from storectl.engine.kvs import GRACE_SECS, UPLOAD_SECS
 from storectl.engine.snapshot import DamagedError, Reading, schema_of_a_store
-from storectl.engine.sqlite import APPLICATION_ID, migrations
+from storectl.engine.sqlite import APPLICATION_ID
 from storectl.engine.storage import StorageRow
 from storectl.errors import Local, StorectlError
 from storectl.model import rules

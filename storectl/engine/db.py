@@ -14,6 +14,9 @@ Answer = TypeVar("Answer")
 SQL_DIR = Path(__file__).parent / "sql"
 
 
+_PART = re.compile(r"<(\w+)>")
+
+
 class Taken(Exception):
     """A unique index refused a row."""
 
@@ -41,20 +44,31 @@ class Db(Protocol):
         """A number that each commit of any process changes; None while it is not known."""
         ...
 
-    def write(self, work: Callable[[Tx], Answer]) -> Answer:
-        """Run the work in one transaction and return once it is durable.
+    def rights(self) -> int | None:
+        """A number that each change of rights of any process has changed when write() returns.
 
-        Work of several threads may share one commit, and may be run again after
-        another's failure: it must change nothing but the database.
+        Rights are users, tokens, grants, and who may see a storage by its ID.
         """
         ...
 
+    def write(self, work: Callable[[Tx], Answer]) -> Answer:
+        """Run the work in one transaction and return once it is durable.
+
+        Work of several threads may share one commit, and may be run again after a
+        failure: it must change nothing but the database.
+        """
+        ...
+
+    def once(self, sql: str, **values: Any) -> Row | None:
+        """One statement that writes, as a transaction of its own."""
+        ...
+
     def together(self, works: Sequence[Callable[[], Answer]]) -> list[Answer]:
-        """Run pieces of work that call write() in one transaction; see model/store.py `Served`."""
+        """Run pieces of work that call write(); see model/store.py `Served`."""
         ...
 
     def hurry(self) -> None:
-        """From now on write() raises TakesLong in the thread that calls this."""
+        """From now on what would keep the calling thread waiting raises TakesLong in it."""
         ...
 
     def close(self) -> None: ...
@@ -65,7 +79,9 @@ def statements(noun: str, dialect: str) -> dict[str, str]:
     """The queries of one noun by name, from sql/NOUN.sql.
 
     A query starts at `-- name --`; `-- name @postgres --` is the text for one
-    dialect only and stands directly below the common one.
+    dialect only and stands directly below the common one. `<name>` stands for the text
+    of another part. One that says `Changes rights.` may change who may do what. In a text
+    for PostgreSQL `:name[]` is the values of all rows of many().
     """
     text = (SQL_DIR / f"{noun}.sql").read_text("utf-8")
     parts = re.split(r"^-- (\w+)(?: @(\w+))? --$", text, flags=re.MULTILINE)
@@ -73,4 +89,9 @@ def statements(noun: str, dialect: str) -> dict[str, str]:
     for name, only, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
         if only in (None, dialect):
             found[name] = body.strip()
-    return found
+    return {name: _PART.sub(lambda part: found[part[1]], body) for name, body in found.items()}
+
+
+def migrations(dialect: str) -> list[Path]:
+    """The schema's numbered steps, in order, from the first."""
+    return sorted((SQL_DIR / "schema").glob(f"[0-9][0-9][0-9][0-9].{dialect}.sql"))

@@ -97,7 +97,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
     def record(self, ref: str, key: str, *, body: bool = True) -> Record:
         rules.check_key(key)
         id = self.find(ref).id if "~" in ref else ref
-        row = self.db.one(self.sql["record"], id=id, key=key, body=body)
+        row = self.db.one(self.sql["record"], id=id, key=key, with_body=body)
         if row is None:
             raise NotFound.of("kvs", ref)
         no, accessed_at, content_type, content_encoding, size, digest, blob, inline = row
@@ -158,6 +158,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
         self.touch(row)
 
         def work(tx: Tx) -> None:
+            tx.one(self.sql["hold"], id=row.id)
             removed = tx.one(self.sql["remove"], no=row.no, key=key)
             if removed is None:
                 return
@@ -192,6 +193,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
         self, tx: Tx, id: str, key: str, content_type: str
     ) -> tuple[int, int, str | None, list[Rule]]:
         """The number of a storage, size and blob of what is under the key, and rules for more."""
+        tx.one(self.sql["hold"], id=id)
         row = tx.one(self.sql["place"], id=id, key=key)
         if row is None:
             raise NotFound.of("kvs", id)
@@ -222,7 +224,8 @@ class KeyValueStores(Keeper[KeyValueStore]):
     def _list(self, tx: Tx, blob: str | None, secs: int) -> None:
         """List a blob as garbage from then on."""
         if blob is not None:
-            tx.all(self.sql["list"], blob=blob, not_before=self.clock() + secs * 1000)
+            due = self.clock() + secs * 1000
+            tx.many(self.sql["list"], [{"blob": blob, "not_before": due}])
 
     def _collect(self) -> None:
         """Give disk space back now and then. The record is kept already, whatever happens."""

@@ -1,4 +1,4 @@
-"""Answers of a database, remembered for as long as nobody commits anything."""
+"""Answers of a database, remembered for as long as nobody commits anything that matters."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ Answer = TypeVar("Answer")
 
 
 class Memory:
-    """Exact, over all threads and processes: what it gives, the database would give too."""
+    """Exact, over all threads and processes: what it gives, the database would give too.
 
-    def __init__(self, db: Db, most: int = MOST) -> None:
-        self._version = db.version
+    rights: for answers that only a change of rights changes.
+    """
+
+    def __init__(self, db: Db, most: int = MOST, *, rights: bool = False) -> None:
+        self._version = db.rights if rights else db.version
         self._most = most
         self._kept: tuple[int, dict[Hashable, Any]] = (-1, {})
 

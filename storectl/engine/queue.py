@@ -125,9 +125,10 @@ class Queues(Keeper[Queue]):
         row = self.find(ref)
 
         def work(tx: Tx) -> bool:
+            writes = self._writes(tx, ref, row.no, client_key)
             gone = tx.all(self.sql["delete"], no=row.no, ids=ids)
             if gone:
-                self._writes(tx, ref, row.no, client_key).book(
+                writes.book(
                     requests=-len(gone),
                     handled=-sum(handled for handled, _ in gone),
                     bytes=-sum(size for _, size in gone),
@@ -178,7 +179,7 @@ class Queues(Keeper[Queue]):
         row = self.find(ref)
         self.touch(row)
         self._seen(row, client_key)
-        rows = self.db.all(self.sql["page_in_order"], no=row.no, place=place, limit=limit + 1)
+        rows = self.db.all(self.sql["page_in_order"], no=row.no, after_ord=place, limit=limit + 1)
         now, more = self.clock(), len(rows) > limit
         rows = rows[:limit]
         self.reads.add(row.no, reads=len(rows))
@@ -218,7 +219,7 @@ class Queues(Keeper[Queue]):
         # Who waits for requests asks again and again: while there are none, nothing is written.
         if self.db.one(self.sql["any_free"], **which):
             items, modified_at, many = self.db.write(
-                lambda tx: self._lock(self._writes(tx, ref, row.no, client_key), lock_secs, limit)
+                lambda tx: self._lock(self._free(tx, ref, row.no, client_key), lock_secs, limit)
             )
         self.reads.add(row.no, head_reads=len(items))
         return LockedHead(
@@ -300,6 +301,12 @@ class Queues(Keeper[Queue]):
         return len(tx.all(self.sql["erase"], no=no, limit=limit))
 
     def _writes(self, tx: Tx, ref: str, no: int, client_key: str | None) -> Writes:
+        """One transaction after another, for one queue."""
+        tx.one(self.shared["hold"], no=no)
+        return self._free(tx, ref, no, client_key)
+
+    def _free(self, tx: Tx, ref: str, no: int, client_key: str | None) -> Writes:
+        """Several at once, where rows are locked one by one."""
         return Writes(tx, self.sql, ref, no, client_key, self.clock())
 
     def _lock(

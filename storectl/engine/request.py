@@ -146,6 +146,8 @@ class Writes:
             self.sql["update"],
             [
                 {
+                    "no": self.no,
+                    "id": each.id,
                     "request_no": was.no,
                     "ord": None if each.handled else next(places) if move else was.ord,
                     "body": each.body,

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import apsw
 
-from storectl.engine.db import Row, statements
-from storectl.engine.sqlite import BUSY_MS, migrations, named
+from storectl.engine.db import Row, migrations, statements
+from storectl.engine.sqlite import BUSY_MS, named
 from storectl.errors import Local
 
 DamagedError = apsw.Error

@@ -17,7 +17,7 @@ from typing import Any, Generic
 
 import apsw
 
-from storectl.engine.db import SQL_DIR, Answer, Row, Taken
+from storectl.engine.db import Answer, Row, Taken, migrations
 from storectl.engine.files import make_folder
 from storectl.engine.turns import Turns
 from storectl.errors import Internal, Local, StorectlError, Unavailable
@@ -111,6 +111,9 @@ class SqliteDb:
     def version(self) -> int | None:
         return None if self._inside == get_ident() else self._turns.count()
 
+    def rights(self) -> int | None:
+        return self.version()
+
     def write(self, work: Callable[[SqliteTx], Answer]) -> Answer:
         thread = get_ident()
         if thread == self._inside:
@@ -134,6 +137,9 @@ class SqliteDb:
         if job.error is not None:
             raise job.error
         return job.answer  # type: ignore[return-value]
+
+    def once(self, sql: str, **values: Any) -> Row | None:
+        return self.write(lambda tx: tx.one(sql, **values))
 
     def together(self, works: Sequence[Callable[[], Answer]]) -> list[Answer]:
         def all_of_them(_: SqliteTx) -> list[Answer]:
@@ -288,11 +294,6 @@ class SqliteDb:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
-
-
-def migrations(dialect: str) -> list[Path]:
-    """The schema's numbered steps, in order, from the first."""
-    return sorted((SQL_DIR / "schema").glob(f"[0-9][0-9][0-9][0-9].{dialect}.sql"))
 
 
 def _make_private(folder: Path, path: Path) -> None:

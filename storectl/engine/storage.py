@@ -244,7 +244,7 @@ class Keeper(Generic[Kind]):
         def work(tx: Tx) -> bool:
             if tx.one(self.shared["delete"], no=row.no) is None:
                 return False
-            tx.all(self.shared["list_erased"], no=row.no, noun=self.noun)
+            tx.many(self.shared["list_erased"], [{"no": row.no, "noun": self.noun}])
             return True
 
         if not self.db.write(work):
@@ -261,7 +261,7 @@ class Keeper(Generic[Kind]):
             no = StorageRow(*row).no
             if tx.one(self.retention.sql["delete_unused"], no=no, **which) is None:
                 return False
-            tx.all(self.shared["list_erased"], no=no, noun=self.noun)
+            tx.many(self.shared["list_erased"], [{"no": no, "noun": self.noun}])
             return True
 
         gone = self.db.write(work)
@@ -285,6 +285,8 @@ class Keeper(Generic[Kind]):
 
     def _erase_some(self, no: int) -> None:
         def work(tx: Tx) -> None:
+            if tx.one(self.shared["hold_erased"], no=no) is None:
+                return
             if self.erase(tx, no, ERASE_ROWS) < ERASE_ROWS:
                 tx.all(self.shared["forget_answers"], no=no)
                 tx.all(self.access["forget_grants"], no=no)
@@ -331,6 +333,7 @@ class Keeper(Generic[Kind]):
         """The answer to an earlier write with this key, if it is under 24 hours old."""
         if key is None:
             return None
+        tx.one(self.shared["hold"], no=no)  # of two with one key the second sees the first
         since = self.clock() - rules.IDEMPOTENCY_SECS * 1000
         row = tx.one(self.shared["answered"], no=no, key=key, since=since)
         return row[0] if row else None

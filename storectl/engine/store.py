@@ -1,18 +1,17 @@
-"""A store in a folder: its database, its blobs, and the keepers over both."""
+"""A store: its database, its blobs, and the keepers over both."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storectl.engine.db import Db, statements
 from storectl.engine.memory import Memory
-from storectl.engine.place import MARK, BlobPlace
+from storectl.engine.place import MARK, BlobPlace, check_open
 from storectl.engine.retention import Retention
-from storectl.engine.sqlite import SqliteDb
 from storectl.engine.storage import Reads
 from storectl.engine.token import Tokens, make_user
 from storectl.errors import Internal, Local, NotFound, Unavailable
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from storectl.engine.dataset import Datasets
     from storectl.engine.kvs import KeyValueStores
     from storectl.engine.queue import Queues
-    from storectl.engine.rates import SharedRates
     from storectl.engine.sweep import Sweep
+    from storectl.model.limits import Rates
 
 FLUSH_SECS = 5.0
 SWEEP_SECS = 0.1
@@ -102,32 +101,36 @@ class View:
 class EngineStore(View):
     """The store itself, as its owner sees it; see model/store.py `Served`.
 
+    place: where it is, for people. rates: opens what counts requests for all processes.
     clock: milliseconds since 1970, for all that the store does and its server says.
-    blobs: as in place.py.
     """
 
     def __init__(
         self,
-        folder: Path,
+        db: Db,
+        blobs: BlobPlace,
+        rates: Callable[[], Rates],
+        *,
+        place: str,
         username: str,
         clock: Callable[[], int] = rules.now_ms,
-        blobs: str | None = None,
     ) -> None:
-        db = SqliteDb(folder)
-        self.folder = folder
+        check_open(db)
         owner = Caller(make_user(db, username), "")
-        place = BlobPlace(db, blobs, folder / "blobs")
-        super().__init__(db, place, owner, Reads(), clock, administrator=True)
+        super().__init__(db, blobs, owner, Reads(), clock, administrator=True)
+        self._place = place
         self._views: dict[tuple[str, str], View] = {}
-        self._nobody = View(db, place, None, self._reads, clock)
-        self._memory = Memory(db)
-        self._rates: SharedRates | None = None
+        self._nobody = View(db, blobs, None, self._reads, clock)
+        self._ids = Memory(db)
+        self._places = Memory(db, rights=True)
+        self._open_rates = rates
+        self._rates: Rates | None = None
         self._flushed = time.monotonic()
         self._sql = statements("storage", db.dialect)
 
     @property
     def label(self) -> str:
-        return f"{self.tokens.me().username} @ {self.folder}"
+        return f"{self.tokens.me().username} @ {self._place}"
 
     def caller(self, token: str) -> Caller | None:
         return self.tokens.caller(token)
@@ -145,15 +148,20 @@ class EngineStore(View):
         return view
 
     def locate(self, noun: str, ref: str, user: User | None) -> Place:
-        key = noun, ref, user.id if user else None
-        return self._memory.recall(key, partial(self._locate, noun, ref, user))
-
-    def _locate(self, noun: str, ref: str, user: User | None) -> Place:
+        user_id = user.id if user else None
         id = Ref.parse(ref).id
         if id is None:
-            seen = self.acting(Caller(user, "") if user else None)
-            id = seen.keeper(noun).find(ref).id
-        row = self._db.one(self._sql["place"], id=id, noun=noun, user_id=user.id if user else None)
+            id = self._ids.recall((noun, ref, user_id), partial(self._id, noun, ref, user))
+        key = noun, id, user_id
+        return self._places.recall(key, partial(self._locate, noun, id, user_id, ref))
+
+    def _id(self, noun: str, ref: str, user: User | None) -> str:
+        """The ID of the storage that a user means."""
+        seen = self.acting(Caller(user, "") if user else None)
+        return seen.keeper(noun).find(ref).id
+
+    def _locate(self, noun: str, id: str, user_id: str | None, ref: str) -> Place:
+        row = self._db.one(self._sql["place"], id=id, noun=noun, user_id=user_id)
         if row is None:
             raise NotFound.of(noun, ref)
         return Place(*row)
@@ -166,11 +174,9 @@ class EngineStore(View):
     def retain(self, secs: int | None) -> None:
         self.retention.keep(secs)
 
-    def rates(self) -> SharedRates:
+    def rates(self) -> Rates:
         if self._rates is None:
-            from storectl.engine.rates import SharedRates  # for servers
-
-            self._rates = SharedRates(self.folder)
+            self._rates = self._open_rates()
         return self._rates
 
     def sweep(self) -> int:
@@ -204,7 +210,8 @@ class EngineStore(View):
         self._flushed = time.monotonic()
 
     def close(self) -> None:
-        self._reads.flush(self._db)
+        with suppress(Unavailable):  # a database that is away counts no reads
+            self._reads.flush(self._db)
         self._sweep_a_little()
         if self._rates is not None:
             self._rates.close()

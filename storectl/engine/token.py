@@ -53,7 +53,7 @@ class Tokens:
         self.administrator = administrator
         self.clock = clock
         self.sql = statements("token", db.dialect)
-        self._memory = Memory(db)
+        self._memory = Memory(db, rights=True)
 
     def me(self) -> User:
         if self._caller is None:

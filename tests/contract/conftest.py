@@ -30,12 +30,15 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[st
         owner.close()
 
 
-@pytest.fixture(params=["sqlite", "http"])
+@pytest.fixture(params=["sqlite", "postgres", "http"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A store with nothing in it: a new folder, or a new user of the server."""
+    """A store with nothing in it: a new folder, a new database, or a new user of the server."""
     found: Store
     if request.param == "sqlite":
         found = engine.open_store(str(tmp_path / "store"))
+    elif request.param == "postgres":
+        database = request.getfixturevalue("database")
+        found = engine.open_store(database, blobs=str(tmp_path / "blobs"))
     else:
         address, owner = request.getfixturevalue("shared_server")
         token = owner.tokens.create("test", username=f"user{next(_numbers)}")

@@ -1,16 +1,26 @@
 -- grants --
 SELECT user_id, username, level, granted.created_at
-FROM granted JOIN user ON user.id = granted.user_id
+FROM granted JOIN "user" ON "user".id = granted.user_id
 WHERE storage_no = :no ORDER BY granted.created_at, username;
 
 -- grant --
+-- Changes rights.
 INSERT INTO granted (storage_no, user_id, level, created_at)
 SELECT no, :user_id, :level, :now FROM storage WHERE no = :no
 ON CONFLICT (storage_no, user_id)
 DO UPDATE SET level = excluded.level, created_at = excluded.created_at
 RETURNING storage_no;
 
+-- grant @postgres --
+-- Changes rights.
+INSERT INTO granted (storage_no, user_id, level, created_at)
+SELECT no, :user_id, :level, :now FROM storage WHERE no = :no FOR KEY SHARE
+ON CONFLICT (storage_no, user_id)
+DO UPDATE SET level = excluded.level, created_at = excluded.created_at
+RETURNING storage_no;
+
 -- revoke --
+-- Changes rights.
 DELETE FROM granted WHERE storage_no = :no AND user_id = :user_id
 RETURNING level, created_at;
 
@@ -26,7 +36,12 @@ ON CONFLICT (storage_no, key, expires_at) DO UPDATE SET created_at = excluded.cr
 -- secret --
 SELECT secret FROM storage WHERE no = :no;
 
+-- secret @postgres --
+-- It stays until the link that it signs is written down.
+SELECT secret FROM storage WHERE no = :no FOR SHARE;
+
 -- rotate --
+-- Changes rights.
 UPDATE storage SET secret = :secret WHERE no = :no RETURNING no;
 
 -- forget_links --
@@ -41,7 +56,7 @@ DELETE FROM granted WHERE storage_no = :no;
 -- report --
 -- Every storage of a user that others may see, or may if the server says so.
 SELECT storage.noun, storage.id
-FROM storage JOIN user ON user.id = storage.user_id
+FROM storage JOIN "user" ON "user".id = storage.user_id
 WHERE user_id = :user_id
     AND (CASE general_access WHEN 'FOLLOW_USER_SETTING'
             THEN coalesce(default_access, general_access) ELSE general_access END <> 'RESTRICTED'

@@ -2,7 +2,7 @@
 -- Take the next :count positions in one step, so that two pushes never share one;
 -- a small push becomes a row of the tail.
 UPDATE storage
-SET tail_first = CASE WHEN :small AND tail_rows = 0 THEN item_count ELSE tail_first END,
+SET tail_first = CASE WHEN :small = 1 AND tail_rows = 0 THEN item_count ELSE tail_first END,
     tail_rows = tail_rows + :small, tail_bytes = tail_bytes + :small * :bytes,
     item_count = item_count + :count, clean_count = clean_count + :clean,
     bytes = bytes + :bytes, write_count = write_count + 1,
@@ -47,4 +47,11 @@ ORDER BY first;
 -- erase --
 DELETE FROM chunk
 WHERE no IN (SELECT no FROM chunk WHERE storage_no = :no LIMIT :limit)
+RETURNING 1;
+
+-- erase @postgres --
+DELETE FROM chunk
+WHERE storage_no = :no AND first IN (
+    SELECT first FROM chunk WHERE storage_no = :no ORDER BY first LIMIT :limit
+)
 RETURNING 1;

@@ -1,13 +1,19 @@
 -- record --
 -- The storage is there though the key is not: then all columns of the record are null.
 SELECT storage.no, accessed_at, content_type, content_encoding, size, sha256, blob,
-    CASE WHEN :body THEN body END
+    CASE WHEN :with_body THEN body END
 FROM storage LEFT JOIN record ON storage_no = storage.no AND key = :key
 WHERE storage.id = :id AND noun = 'kvs';
 
 -- keys --
 SELECT key, size, content_type, sha256 FROM record
 WHERE storage_no = :no AND key >= :low AND key < :high ORDER BY key LIMIT :limit;
+
+-- hold --
+SELECT no FROM storage WHERE id = :id;
+
+-- hold @postgres --
+SELECT no FROM storage WHERE id = :id FOR NO KEY UPDATE;
 
 -- place --
 SELECT storage.no, schema, size, blob, name, accessed_at
@@ -41,8 +47,18 @@ DELETE FROM record
 WHERE no IN (SELECT no FROM record WHERE storage_no = :no LIMIT :limit)
 RETURNING blob;
 
+-- erase @postgres --
+DELETE FROM record
+WHERE storage_no = :no AND key IN (
+    SELECT key FROM record WHERE storage_no = :no ORDER BY key LIMIT :limit
+)
+RETURNING blob;
+
 -- list --
 INSERT INTO garbage (blob, not_before) VALUES (:blob, :not_before);
+
+-- list @postgres --
+INSERT INTO garbage (blob, not_before) SELECT * FROM unnest(:blob[], :not_before[]);
 
 -- strike --
 -- Only while no sweep may be at it: a due blob may be gone already.
@@ -59,3 +75,6 @@ ORDER BY not_before LIMIT :limit;
 
 -- collected --
 DELETE FROM garbage WHERE blob = :blob;
+
+-- collected @postgres --
+DELETE FROM garbage WHERE blob = ANY(:blob[]);

@@ -24,20 +24,42 @@ RETURNING many_clients;
 SELECT id, ord IS NULL FROM request
 WHERE storage_no = :no AND id IN (SELECT value FROM json_each(:ids));
 
+-- known @postgres --
+SELECT id, ord IS NULL FROM request
+WHERE storage_no = :no AND id IN (SELECT json_array_elements_text(CAST(:ids AS json)));
+
 -- there --
-SELECT id, no, ord, coalesce(locked_until > :now, 0), length(body) FROM request
+SELECT id, no, ord, locked_until IS NOT NULL AND locked_until > :now, length(body) FROM request
 WHERE storage_no = :no AND id IN (SELECT value FROM json_each(:ids));
+
+-- there @postgres --
+SELECT id, 0, ord, locked_until IS NOT NULL AND locked_until > :now, length(body) FROM request
+WHERE storage_no = :no AND id IN (SELECT json_array_elements_text(CAST(:ids AS json)));
 
 -- insert --
 INSERT INTO request (storage_no, id, ord, body) VALUES (:no, :id, :ord, :body);
+
+-- insert @postgres --
+INSERT INTO request (storage_no, id, ord, body)
+SELECT * FROM unnest(:no[], :id[], :ord[], :body[]);
 
 -- update --
 UPDATE request SET ord = :ord, locked_until = NULL, locked_by = NULL, body = :body
 WHERE no = :request_no;
 
+-- update @postgres --
+UPDATE request SET ord = new.ord, locked_until = NULL, locked_by = NULL, body = new.body
+FROM unnest(:no[], :id[], :ord[], :body[]) AS new (no, id, ord, body)
+WHERE storage_no = new.no AND request.id = new.id;
+
 -- delete --
 DELETE FROM request
 WHERE storage_no = :no AND id IN (SELECT value FROM json_each(:ids))
+RETURNING ord IS NULL, length(body);
+
+-- delete @postgres --
+DELETE FROM request
+WHERE storage_no = :no AND id IN (SELECT json_array_elements_text(CAST(:ids AS json)))
 RETURNING ord IS NULL, length(body);
 
 -- request --
@@ -53,7 +75,7 @@ SELECT ord, id, body FROM (
     SELECT ord, id, body FROM request
     WHERE storage_no = :no AND locked_until <= :now
     ORDER BY ord LIMIT :limit
-)
+) AS over
 ORDER BY ord LIMIT :limit;
 
 -- any_free --
@@ -72,6 +94,16 @@ SELECT 1 FROM request WHERE storage_no = :no AND locked_until > :now LIMIT 1;
 UPDATE request SET locked_until = NULL, locked_by = NULL
 WHERE storage_no = :no AND locked_until <= :now;
 
+-- free @postgres --
+-- Not those that another transaction has in hand.
+WITH over AS MATERIALIZED (
+    SELECT storage_no, id FROM request
+    WHERE storage_no = :no AND locked_until <= :now
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE request SET locked_until = NULL, locked_by = NULL
+FROM over WHERE request.storage_no = over.storage_no AND request.id = over.id;
+
 -- lock --
 UPDATE request
 SET locked_until = :until, locked_by = :client_key, lock_gen = lock_gen + 1
@@ -82,22 +114,34 @@ WHERE no IN (
 )
 RETURNING ord, id, body;
 
+-- lock @postgres --
+-- MATERIALIZED: as a subquery it may be run again for each row, and then locks all of them.
+WITH head AS MATERIALIZED (
+    SELECT storage_no, id FROM request
+    WHERE storage_no = :no AND locked_until IS NULL AND ord > -9000000000000000000
+    ORDER BY ord LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE request
+SET locked_until = :until, locked_by = :client_key, lock_gen = lock_gen + 1
+FROM head WHERE request.storage_no = head.storage_no AND request.id = head.id
+RETURNING ord, request.id, body;
+
 -- prolong --
 UPDATE request SET locked_until = :until, ord = :ord
 WHERE storage_no = :no AND id = :id
     AND locked_until > :now AND locked_by IS NOT DISTINCT FROM :client_key
-RETURNING no;
+RETURNING id;
 
 -- unlock --
 UPDATE request SET locked_until = NULL, locked_by = NULL, ord = :ord
 WHERE storage_no = :no AND id = :id
     AND locked_until > :now AND locked_by IS NOT DISTINCT FROM :client_key
-RETURNING no;
+RETURNING id;
 
 -- unlock_all --
 UPDATE request SET locked_until = NULL, locked_by = NULL
 WHERE storage_no = :no AND locked_until > :now AND locked_by IS NOT DISTINCT FROM :client_key
-RETURNING no;
+RETURNING id;
 
 -- state --
 SELECT ord IS NULL, locked_until > :now FROM request WHERE storage_no = :no AND id = :id;
@@ -116,13 +160,24 @@ ORDER BY id LIMIT :limit;
 -- page_in_order --
 -- What is unhandled, locked or not, by its place. All that is locked is sorted: that is little.
 SELECT ord, id, locked_until, locked_by, body FROM request
-WHERE storage_no = :no AND locked_until IS NULL AND ord > :place
+WHERE storage_no = :no AND locked_until IS NULL AND ord > :after_ord
 UNION ALL
 SELECT ord, id, locked_until, locked_by, body FROM (
     SELECT ord, id, locked_until, locked_by, body FROM request INDEXED BY request_locked
-    WHERE storage_no = :no AND locked_until IS NOT NULL AND ord > :place
+    WHERE storage_no = :no AND locked_until IS NOT NULL AND ord > :after_ord
     ORDER BY ord LIMIT :limit
 )
+ORDER BY ord LIMIT :limit;
+
+-- page_in_order @postgres --
+SELECT ord, id, locked_until, locked_by, body FROM request
+WHERE storage_no = :no AND locked_until IS NULL AND ord > :after_ord
+UNION ALL
+SELECT * FROM (
+    SELECT ord, id, locked_until, locked_by, body FROM request
+    WHERE storage_no = :no AND locked_until IS NOT NULL AND ord > :after_ord
+    ORDER BY ord LIMIT :limit
+) AS locked
 ORDER BY ord LIMIT :limit;
 
 -- page_few --
@@ -135,12 +190,33 @@ WHERE storage_no = :no AND locked_until IS NOT NULL AND (:locked OR locked_until
     AND id > :after
 ORDER BY id LIMIT :limit;
 
+-- page_few @postgres --
+SELECT id, locked_until, locked_by, body FROM request
+WHERE storage_no = :no AND locked_until IS NULL AND ord IS NOT NULL AND id > :after
+UNION ALL
+SELECT id, locked_until, locked_by, body FROM request
+WHERE storage_no = :no AND locked_until IS NOT NULL AND (:locked OR locked_until <= :now)
+    AND id > :after
+ORDER BY id LIMIT :limit;
+
 -- page_locked --
 SELECT id, locked_until, locked_by, body FROM request INDEXED BY request_locked
+WHERE storage_no = :no AND locked_until > :now AND id > :after
+ORDER BY id LIMIT :limit;
+
+-- page_locked @postgres --
+SELECT id, locked_until, locked_by, body FROM request
 WHERE storage_no = :no AND locked_until > :now AND id > :after
 ORDER BY id LIMIT :limit;
 
 -- erase --
 DELETE FROM request
 WHERE no IN (SELECT no FROM request WHERE storage_no = :no LIMIT :limit)
+RETURNING 1;
+
+-- erase @postgres --
+DELETE FROM request
+WHERE storage_no = :no AND id IN (
+    SELECT id FROM request WHERE storage_no = :no ORDER BY id LIMIT :limit
+)
 RETURNING 1;

@@ -39,7 +39,7 @@ SELECT holder FROM lease WHERE name = :name AND until > :now AND until <= :lates
 -- back a lease would last too long: one beyond :latest is none.
 INSERT INTO lease (name, holder, until) VALUES (:name, :holder, :until)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
-WHERE holder = excluded.holder OR until <= :now OR until > :latest
+WHERE lease.holder = excluded.holder OR lease.until <= :now OR lease.until > :latest
 RETURNING holder;
 
 -- hand_over --
