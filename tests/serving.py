@@ -14,6 +14,7 @@ def served(folder: Path, **settings: object) -> Iterator[str]:
     """The address of a server on the store in the folder.
 
     rate, access: as its settings. clock: a file that says what time it is, in milliseconds.
+    workers: how many. metrics: the port for them.
     """
     words = [f"{name}={value}" for name, value in settings.items()]
     process = subprocess.Popen(
@@ -47,6 +48,8 @@ def main(folder: str, *words: str) -> None:
         partial(open_store, folder, clock=clock and (lambda: int(clock.read_text()))),
         settings,
         port=0,
+        workers=int(given.get("workers", 1)),
+        metrics=("127.0.0.1", int(given["metrics"])) if "metrics" in given else None,
         on_ready=lambda address: print(address, flush=True),
     )
 

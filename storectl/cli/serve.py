@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shlex
@@ -19,6 +20,7 @@ from storectl.cli import browser
 from storectl.cli.context import opener
 from storectl.cli.frame import App, Context
 from storectl.cli.settings import duration_secs
+from storectl.cli.target import store_place
 from storectl.cli.values import visible
 from storectl.errors import InvalidInput, Local, NotFound
 
@@ -84,6 +86,21 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, max=64, help="Processes that share the port; one a core is enough."
+        ),
+    ] = 1,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help="Show what is counted, for Prometheus, at an address of its own; without a "
+            "HOST on this machine alone.",
+            show_default=False,
+        ),
+    ] = None,
     ready_file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Written when it answers.", show_default=False),
@@ -112,6 +129,7 @@ def serve(
     from storectl.server import serve as run
 
     place = _place(ctx, dir)
+    counted_at = None if metrics is None else _address(metrics)
     settings = settings_of(ctx, rate_limit, default_access, public_url)
     configured = ctx.obj.config.serve
     _prepare(
@@ -127,7 +145,15 @@ def serve(
         )
     with visit(ctx, place, wanted=open_it) as token:
         ready = partial(_ready, ctx, place, ready_file, open_it, token)
-        run(opener(place), settings, host=host, port=port, on_ready=ready)
+        run(
+            opener(place),
+            settings,
+            host=host,
+            port=port,
+            on_ready=ready,
+            workers=workers,
+            metrics=counted_at,
+        )
 
 
 def settings_of(
@@ -202,14 +228,24 @@ def _place(ctx: Context, dir: Path | None) -> str:
         raise InvalidInput(
             "serve opens a store in this process; --server and --profile do not apply"
         )
-    place = (
-        (str(dir) if dir is not None else None)
-        or flag
-        or ctx.obj.environ.get("STORECTL_STORE")
-        or ctx.obj.config.serve.dir
-        or conf.default_store()
+    named = {
+        "--dir": str(dir) if dir is not None else None,
+        "--store": flag,
+        "STORECTL_STORE": ctx.obj.environ.get("STORECTL_STORE"),
+        f"serve.dir in {conf.CONFIG}": ctx.obj.config.serve.dir,
+    }
+    source, place = next(
+        ((source, place) for source, place in named.items() if place), ("", conf.default_store())
     )
-    return str(place)
+    return store_place(str(place), source, os.environ)
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Host and port of --metrics."""
+    host, _, port = text.rpartition(":")
+    if not re.fullmatch(r"[1-9]\d{0,4}", port) or int(port) > 65535:
+        raise InvalidInput(f"--metrics must be such as 9178 or 127.0.0.1:9178, not {text!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _first(name: str, flag: str | None, configured: Any) -> tuple[str, Any]:

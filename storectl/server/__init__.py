@@ -9,29 +9,17 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
 
-from storectl.errors import Internal, Local, StorectlError
+from storectl.errors import Internal, Local
 from storectl.model.store import Served
-from storectl.server.log import say
+from storectl.server import worker
 from storectl.server.settings import Settings
-
-if TYPE_CHECKING:
-    from storectl.server.loop import Loop
-
-SWEEP_SECS = 60.0
-SWITCH_SECS = 0.001
-"""How long a thread that computes keeps the loop waiting."""
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Of glibc's malloc.h."""
-
-BLOCK_BYTES, KEPT_BYTES = 4 * 1024 * 1024, 8 * 1024 * 1024
-"""Larger blocks come from the system each time; as much is kept of smaller ones."""
 
 BACKLOG = 2048
 MOST_CONNECTIONS = 16_384
@@ -46,12 +34,15 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8010,
     on_ready: Callable[[str], None],
+    workers: int = 1,
+    metrics: tuple[str, int] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM. on_ready gets the address once it answers.
 
-    open_store is called in the process that serves: one, with a loop, see loop.py.
-    Connections that are idle, stalled or slow cost no thread. Raises Local if the port
-    cannot be had.
+    open_store is called in each of the processes that serve, with a loop of its own each,
+    see loop.py. Connections that are idle, stalled or slow cost no thread. Of several
+    processes one that ends is replaced; if the same one ends twice within five seconds,
+    all end. metrics: host and port to show them at. Raises Local if a port cannot be had.
     """
     from granian.constants import HTTPModes, Interfaces, Loops  # 100 ms, for this command alone
     from granian.http import HTTP1Settings
@@ -72,6 +63,8 @@ def serve(
         log_enabled=False,
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        workers=workers,
+        respawn_failed_workers=workers > 1,
         workers_kill_timeout=10,
         reload_paths=[Path(os.sep)],  # not watched; without it the working folder must exist
     )
@@ -82,7 +75,9 @@ def serve(
     hangup = signal.getsignal(signal.SIGHUP) if os.name == "posix" else None
     server.on_startup(partial(_mind_signals, server.signal_handler_interrupt, alive[1], hangup))
     try:
-        server.serve(target_loader=partial(_load, open_store, settings, alive), wrap_loader=False)
+        with _counting(workers, metrics) as counts:
+            load = partial(worker.load, open_store, settings, alive, counts, workers)
+            server.serve(target_loader=load, wrap_loader=False)
     except SystemExit as end:
         if end.code and not server.interrupt_signal:
             raise Internal("The process that serves has ended: killed, or out of memory") from None
@@ -91,87 +86,41 @@ def serve(
             claim.close()
 
 
+@contextmanager
+def _counting(workers: int, metrics: tuple[str, int] | None) -> Iterator[Path | None]:
+    """The file in which several processes count, and where they are shown; None without both."""
+    if workers == 1 and metrics is None:
+        yield None
+        return
+    from storectl.server.board import Board
+    from storectl.server.metrics import publish
+
+    with TemporaryDirectory(prefix="storectl-serve-") as folder:
+        counts = Path(folder, "counts")
+        counts.touch(mode=0o600)
+        board = Board(counts, workers)
+        if metrics is not None:
+            publish(board, *metrics)
+        yield counts
+
+
 def _mind_signals(interrupt: Callable[[], None], telling: int, hangup: object) -> None:
     """End at SIGINT, at SIGTERM, and when the terminal closes, unless that is ignored.
 
-    telling: a pipe to the worker. hangup: what SIGHUP did so far; the server would
-    restart its worker at it, also under nohup.
+    telling: a pipe to the workers, who take a byte each. hangup: what SIGHUP did so far;
+    the server would restart its workers at it, also under nohup.
     """
     ours = os.getpid()
 
     def stop(*_: object) -> None:
         if os.getpid() == ours:  # a fresh worker has this handler until it has its own
-            os.write(telling, b".")
+            os.write(telling, worker.TOLD)
             interrupt()
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     if hangup is not None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN if hangup == signal.SIG_IGN else stop)
-
-
-def _load(
-    open_store: Callable[[], Served], settings: Settings, alive: tuple[int, int], *_: object
-) -> Loop:
-    """In the serving process: the application, and an end to it when its parent is killed."""
-    from storectl.server.loop import Loop
-
-    if os.name == "posix":
-        os.setpgid(0, 0)  # Ctrl-C is for the parent: two signals at once could block each other
-    threading.Thread(target=_end_with_parent, args=alive, daemon=True).start()
-    sys.setswitchinterval(SWITCH_SECS)
-    _keep_memory()
-    store = open_store()
-    threading.Thread(target=_sweep, args=(store,), daemon=True).start()
-    return Loop(store, settings)
-
-
-def _keep_memory() -> None:
-    """Have glibc keep what was freed, as far as KEPT_BYTES a thread, for the next large body.
-
-    By itself it gives each such block back to the system, and to get its pages again
-    costs more than what is done with them: a fifth to a third of a large answer.
-    """
-    import ctypes
-
-    try:
-        tune = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library
-        return
-    for what, value in ((M_MMAP_THRESHOLD, BLOCK_BYTES), (M_TRIM_THRESHOLD, KEPT_BYTES)):
-        tune(what, value)
-
-
-def _sweep(store: Served) -> None:
-    """Remove what is over, every minute; of several servers on a store one does it."""
-    told = ""
-    while True:
-        try:
-            store.sweep()
-        except StorectlError as error:  # a full disk, a lock: the next minute may be better
-            if error.message != told:
-                say(f"error: sweep: {error.message}")
-                told = error.message
-        time.sleep(SWEEP_SECS)
-
-
-def _end_with_parent(reading: int, writing: int) -> None:
-    """End this process when its parent says so, and at once when it is gone.
-
-    The parent sends one SIGTERM, which is lost while this process still starts: then
-    another follows, late enough to leave alone whoever heard the first.
-    """
-    try:
-        os.close(writing)
-        if os.read(reading, 1):
-            time.sleep(0.5)
-            os.kill(os.getpid(), signal.SIGTERM)
-            os.read(reading, 1)
-    except OSError:  # a start method that hands down no file descriptors
-        parent = os.getppid()
-        while os.getppid() == parent:
-            time.sleep(0.2)
-    os._exit(1)
 
 
 def _connections() -> int:

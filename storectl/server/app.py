@@ -168,6 +168,8 @@ class App:
     def admit(self, environ: dict[str, Any]) -> Admitted | Answer:
         """Find who may do what the request asks for, or refuse it. Its body is not touched.
 
+        `ENDPOINT` of the environ is then what it leads to, also if it is refused.
+
         A file of the console is the answer itself: it has no secrets and asks nobody.
         """
         found = pages.page(environ)
@@ -176,6 +178,7 @@ class App:
         fast = False
         try:
             endpoint, handler, parts, query = self._routed(environ)
+            environ["ENDPOINT"] = endpoint
             fast = endpoint.fast
             return Admitted(endpoint, handler, self._let_in(environ, endpoint, parts, query))
         except TakesLong:

@@ -7,6 +7,10 @@ from contextlib import suppress
 
 
 def say(text: str) -> None:
-    """Write a line, or lose it: a log on a full disk must not cost a caller the answer."""
+    """Write a line, or lose it: a log on a full disk must not cost a caller the answer.
+
+    At once, so that lines of several processes stay whole.
+    """
     with suppress(OSError, ValueError):  # ValueError: it is closed
-        print(text, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()

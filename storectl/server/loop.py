@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache, partial
+from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -19,6 +20,7 @@ from storectl.model import dataset, kvs, queue, rules, token
 from storectl.model.items import too_large
 from storectl.model.store import Served, TakesLong
 from storectl.server.app import Admitted, App
+from storectl.server.board import Page
 from storectl.server.body import Body, Budget, Receive
 from storectl.server.settings import Settings
 from storectl.server.wire import Answer, Gone, declared
@@ -81,8 +83,8 @@ _names: dict[bytes, str] = {}
 class Loop:
     """The application as ASGI 3 calls it."""
 
-    def __init__(self, store: Served, settings: Settings) -> None:
-        self._store = store
+    def __init__(self, store: Served, settings: Settings, page: Page | None = None) -> None:
+        self._store, self._page = store, page
         self._app = App(store, settings)
         self._threads = ThreadPoolExecutor(THREADS, "call")
         self._uploads = ThreadPoolExecutor(UPLOAD_THREADS, "upload")
@@ -93,6 +95,20 @@ class Loop:
             await self._live(receive, send)
             return
         environ = environ_of(scope)
+        page = self._page
+        if page is None:
+            await self._serve(environ, receive, send)
+            return
+        begin = perf_counter()
+        page.begin()
+        try:
+            await self._serve(environ, receive, send)
+        finally:
+            secs = perf_counter() - begin
+            page.end(environ.get("ENDPOINT"), environ.get("STATUS", 0), secs)
+
+    async def _serve(self, environ: dict[str, Any], receive: Receive, send: Send) -> None:
+        """One request. `STATUS` of the environ is then that of its answer."""
         size = declared(environ)
         has_body = size is not None or "HTTP_TRANSFER_ENCODING" in environ
         body = Body(receive, size, self._budget) if has_body else None
@@ -102,6 +118,7 @@ class Loop:
             except Gone:  # or no HTTP: then somebody may listen
                 cut = InvalidInput("The body is cut off, or no HTTP", type="invalid-request")
                 answer = self._app.refused(cut)
+            environ["STATUS"] = answer.status
             headers = [encoded(pair) for pair in answer.headers]
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             if environ["REQUEST_METHOD"] == "HEAD":
@@ -121,7 +138,7 @@ class Loop:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         self._loop = asyncio.get_running_loop()
-        self._writer = Writer(self._store, self._loop)
+        self._writer = Writer(self._store, self._loop, self._count)
         self._store.hurry()
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -143,7 +160,9 @@ class Loop:
             return found
         if found.endpoint in QUICK and (body is None or body.ended):
             with suppress(TakesLong):
-                return self._app.answer(found, hurried=True)
+                answer = self._app.answer(found, hurried=True)
+                self._count("by_loop")
+                return answer
         try:
             return await self._called(found, body)
         except Gone:
@@ -161,13 +180,20 @@ class Loop:
                 await body.gather(WHOLE_BYTES)
             if not body.ended:
                 work = partial(self._app.answer, admitted, body.for_thread(self._loop))
+                self._count("by_upload")
                 return await self._loop.run_in_executor(self._uploads, work)
         else:
             await self._payload(admitted, body)
         work = partial(self._app.answer, admitted, body.whole() if body else ())
         if endpoint in SMALL_WRITES and (body is None or body.size <= SMALL_BYTES):
+            self._count("by_writer")
             return await self._writer.write(work)
+        self._count("by_thread")
         return await self._apart(work)
+
+    def _count(self, name: str) -> None:
+        if self._page is not None:
+            self._page.add(name)
 
     async def _payload(self, admitted: Admitted, body: Body) -> None:
         """Read the body of a JSON endpoint, of which there is a limit."""

@@ -28,12 +28,19 @@ class Waiting(NamedTuple):
 class Writer:
     """Runs what is handed in on one loop, in the order in which it came.
 
+    count: told of `commits` as they begin.
+
     No answer is given before what it says is durable. A caller that went away is no
     reason to leave out what it asked for.
     """
 
-    def __init__(self, store: Served, loop: asyncio.AbstractEventLoop) -> None:
-        self._together = store.together
+    def __init__(
+        self,
+        store: Served,
+        loop: asyncio.AbstractEventLoop,
+        count: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._together, self._count = store.together, count
         self._loop = loop
         self._waiting: deque[Waiting] = deque()
         self._rounds: SimpleQueue[list[Waiting] | None] = SimpleQueue()
@@ -61,6 +68,7 @@ class Writer:
         count = min(len(waiting), MOST_TOGETHER)
         self._is_busy = count > 0
         if count:
+            self._count("commits")
             self._rounds.put([waiting.popleft() for _ in range(count)])
 
     def _run(self) -> None:

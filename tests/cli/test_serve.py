@@ -125,6 +125,26 @@ def test_a_silent_connection_is_closed_by_the_server(cli: Cli) -> None:
     assert left == b"" or b" 408 " in left
 
 
+def test_several_processes_say_once_that_they_are_ready(cli: Cli) -> None:
+    process = cli.start("serve", "--port", "0", "--workers", "3")
+    ready = json.loads(process.stdout.readline())
+
+    here = [cli("whoami", "--server", ready["url"]).code for _ in range(4)]
+    process.terminate()
+    more, told = process.communicate(timeout=60)
+
+    assert here == [4] * 4  # they answer: no token
+    assert (process.returncode, more, told) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("given", ["0", "65536", "host:", "9178x", ""])
+def test_an_address_of_metrics_that_is_none_is_refused(cli: Cli, given: str) -> None:
+    done = cli("serve", "--metrics", given)
+
+    assert done.code == 2
+    assert "--metrics must be such as 9178 or 127.0.0.1:9178" in done.err
+
+
 def test_it_serves_from_a_working_folder_that_is_gone(cli: Cli) -> None:
     gone = cli.folder / "gone"
     gone.mkdir()

@@ -1,0 +1,122 @@
+"""In a process that serves: the application, and what goes on beside it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storectl.errors import StorectlError
+from storectl.model.store import Served
+from storectl.server.log import say
+from storectl.server.settings import Settings
+
+if TYPE_CHECKING:
+    from storectl.server.board import Page
+    from storectl.server.loop import Loop
+
+SWEEP_SECS = 60.0
+SWITCH_SECS = 0.001
+"""How long a thread that computes keeps the loop waiting."""
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's malloc.h."""
+
+BLOCK_BYTES, KEPT_BYTES = 4 * 1024 * 1024, 8 * 1024 * 1024
+"""Larger blocks come from the system each time; as much is kept of smaller ones."""
+
+TOLD = b"." * 256
+"""What the workers hear of the end: a byte each, and more of them than there ever are."""
+
+
+def load(
+    open_store: Callable[[], Served],
+    settings: Settings,
+    alive: tuple[int, int],
+    counts: Path | None,
+    workers: int,
+    *_: object,
+) -> Loop:
+    """The application, and an end to this process when its parent is killed.
+
+    alive: a pipe from the parent. counts: the file of a Board for so many workers.
+    """
+    from storectl.server.loop import Loop
+
+    if os.name == "posix":
+        os.setpgid(0, 0)  # Ctrl-C is for the parent: two signals at once could block each other
+    parent = os.getppid()
+    threading.Thread(target=_end_with_parent, args=(*alive, parent), daemon=True).start()
+    sys.setswitchinterval(SWITCH_SECS)
+    _keep_memory()
+    page = _page(counts, workers) if counts is not None else None
+    store = open_store()
+    threading.Thread(target=_sweep, args=(store, page), daemon=True).start()
+    return Loop(store, settings, page)
+
+
+def _page(counts: Path, workers: int) -> Page:
+    from storectl.server.board import Board
+
+    page = Board(counts, workers).taken()
+    if page.renew():
+        say("warning: a process that served has ended; this one takes its place")
+    return page
+
+
+def _keep_memory() -> None:
+    """Have glibc keep what was freed, as far as KEPT_BYTES a thread, for the next large body.
+
+    By itself it gives each such block back to the system, and to get its pages again
+    costs more than what is done with them: a fifth to a third of a large answer.
+    """
+    import ctypes
+
+    try:
+        tune = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
+    for what, value in ((M_MMAP_THRESHOLD, BLOCK_BYTES), (M_TRIM_THRESHOLD, KEPT_BYTES)):
+        tune(what, value)
+
+
+def _sweep(store: Served, page: Page | None) -> None:
+    """Remove what is over, every minute; of several servers on a store one does it."""
+    count: Callable[..., None] = page.add if page is not None else lambda *_: None
+    told = ""
+    while True:
+        try:
+            count("expired", store.sweep())
+            count("sweeps")
+        except StorectlError as error:  # a full disk, a lock: the next minute may be better
+            count("sweeps_failed")
+            if error.message != told:
+                say(f"error: sweep: {error.message}")
+                told = error.message
+        time.sleep(SWEEP_SECS)
+
+
+def _end_with_parent(reading: int, writing: int, parent: int) -> None:
+    """End this process when its parent says so, and at once when it is gone.
+
+    The parent sends one SIGTERM, which is lost while this process still starts: then
+    another follows, late enough to leave alone whoever heard the first.
+    """
+    try:
+        os.close(writing)
+        told = os.read(reading, 1)
+    except OSError:  # a start method that hands down no file descriptors
+        told = b""
+    else:
+        if not told:
+            os._exit(1)
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
