@@ -63,6 +63,7 @@ def test_items_fields_and_views(
     page.get_by_role("link", name=IMAGE).click()
     expect(page.get_by_role("heading", name=IMAGE, level=1)).to_be_visible()
     expect(page.get_by_role("columnheader", name=SCRIPT, exact=True)).to_be_visible()
+    expect(page.get_by_role("columnheader", name="\\u202egnp.exe\\u0000")).to_be_visible()
     unharmed()
     axe(page)
     shot("hostile-items")

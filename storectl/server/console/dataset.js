@@ -3,13 +3,12 @@
 import { copyButton, failed, open } from "./dialog.js";
 import { counted, fill, h, icon, number } from "./dom.js";
 import { isNumeric, valueCell, widthOf } from "./cells.js";
-import { drawer } from "./drawer.js";
 import { exportDialog } from "./export.js";
 import { fieldBoxes } from "./fields.js";
 import { waiting } from "./frame.js";
-import { Source, fieldsOf, viewsOf } from "./items.js";
-import { shown as json } from "./json.js";
+import { jsonPage, openItem } from "./item.js";
 import { nameOf } from "./nouns.js";
+import { Source, fieldsOf, viewsOf } from "./source.js";
 import { pager, table, virtual } from "./table.js";
 
 export const tab = { id: "items", title: "Items" };
@@ -254,20 +253,6 @@ async function pages(screen, signal, offset, most, draw) {
   fill(body, draw(screen, lines, offset), way());
 }
 
-function jsonPage({ source, views, state }, lines, offset) {
-  const view = views.find((one) => one.id === state.view);
-  return lines.map((line, at) => {
-    const name = view?.unwinds ? `Row ${number(at + 1)}` : `Item ${number(source.numberOf(offset + at))}`;
-    const left = state.clean && line === "{}" ? h("span", { class: "badge" }, "left out of clean exports") : null;
-    return h(
-      "section",
-      { class: "item-json" },
-      h("div", { class: "item-head" }, h("h2", { class: "item-name" }, name), left, copyButton(line, `Copy ${name.toLowerCase()}`)),
-      json(line, name),
-    );
-  });
-}
-
 function tablePage(screen, lines) {
   const found = lines.map((line) => JSON.parse(line));
   const { columns, views, state } = screen;
@@ -280,50 +265,6 @@ function tablePage(screen, lines) {
       cell: (row) => h("div", { class: "cell-value" }, valueCell(row[name])),
     })),
   });
-}
-
-/** All of one item, at the right; the arrows go on to its neighbours. */
-function openItem({ source, context }, start) {
-  let at = start;
-  const panel = drawer({
-    label: "Item",
-    signal: context.signal,
-    onKey: (key) => {
-      if (key === "ArrowDown" || key === "ArrowRight") go(at + 1);
-      if (key === "ArrowUp" || key === "ArrowLeft") go(at - 1);
-    },
-  });
-  const step = (label, there, drawing) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "button button-quiet button-icon",
-        "aria-label": label,
-        title: label,
-        disabled: there < 0 || there >= source.count,
-        on: { click: () => go(there) },
-      },
-      icon(drawing),
-    );
-  const go = async (there) => {
-    if (there < 0 || there >= source.count) return;
-    at = there;
-    try {
-      const [line = ""] = await source.lines(at, 1, { signal: context.signal });
-      if (at !== there) return;
-      const name = `Item ${number(source.numberOf(at))}`;
-      panel.show({
-        title: name,
-        steps: [step("Previous item", at - 1, "back"), step("Next item", at + 1, "chevron")],
-        actions: copyButton(line, "Copy the JSON", { words: true }),
-        body: json(line, name),
-      });
-    } catch (error) {
-      failed(error);
-    }
-  };
-  go(at);
 }
 
 /** More items have come: shown at once at the end; before the others on request. */

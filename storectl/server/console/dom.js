@@ -63,7 +63,15 @@ function nodes(children) {
   return children
     .flat(Infinity)
     .filter((child) => child !== null && child !== undefined && child !== false)
-    .map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
+    .map((child) => (child instanceof Node ? child : document.createTextNode(legible(child))));
+}
+
+/* What is not seen, and turns round what is: "\u202egnp.exe" would read "exe.png". */
+const UNSEEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+
+function legible(text) {
+  const shown = (found) => `\\u${found.codePointAt(0).toString(16).padStart(4, "0")}`;
+  return String(text).replace(UNSEEN, shown);
 }
 
 /* 16 x 16, drawn with strokes. */

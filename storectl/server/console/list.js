@@ -223,7 +223,7 @@ function columns(kind) {
     { id: "size", title: "Size", kind: "number", cell: (one) => bytes(one.stats?.storageBytes) },
     { id: "modifiedAt", title: "Changed", cell: (one) => ago(one.modifiedAt) },
     { id: "createdAt", title: "Created", cell: (one) => ago(one.createdAt) },
-    { title: "Kept", cell: retention },
+    { title: "Kept", kind: "wide", cell: retention },
   ];
 }
 

@@ -8,7 +8,7 @@ export { virtual } from "./grid.js";
 /**
  * A table. At phone width each row becomes a card, its cells named by their columns.
  * @param {object} given
- * @param {{title: string, cell: (row: any) => any, id?: string, kind?: "number"|"main"|"actions",
+ * @param {{title: string, cell: (row: any) => any, id?: string, kind?: "number"|"main"|"actions"|"wide",
  *   hidden?: boolean}[]} given.columns `id` makes a column sortable by onSort
  * @param {any[]} given.rows
  * @param {string} given.caption for screen readers

@@ -34,15 +34,15 @@ export class Source {
     return this.desc ? this.count - number : number - 1;
   }
 
-  /** Lines of JSON, one for each item; more or fewer where the view unwinds. */
-  async lines(offset, limit, { fields = [], signal } = {}) {
+  /** Lines of JSON, one for each item; more or fewer where the view unwinds. whole: no view. */
+  async lines(offset, limit, { fields = [], signal, whole = false } = {}) {
     const until = Math.min(offset + limit, this.count);
     if (until <= offset) return [];
     const query = {
       format: "jsonl",
       offset: this.desc ? this.count - until : offset,
       limit: until - offset,
-      view: this.view,
+      view: whole ? "" : this.view,
       skipHidden: this.clean,
       fields: fields.length && canBeAsked(fields) ? fields : "",
     };
