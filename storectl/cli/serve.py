@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import shlex
@@ -20,7 +19,6 @@ from storectl.cli import browser
 from storectl.cli.context import opener
 from storectl.cli.frame import App, Context
 from storectl.cli.settings import duration_secs
-from storectl.cli.target import store_place
 from storectl.cli.values import visible
 from storectl.errors import InvalidInput, Local, NotFound
 
@@ -228,16 +226,14 @@ def _place(ctx: Context, dir: Path | None) -> str:
         raise InvalidInput(
             "serve opens a store in this process; --server and --profile do not apply"
         )
-    named = {
-        "--dir": str(dir) if dir is not None else None,
-        "--store": flag,
-        "STORECTL_STORE": ctx.obj.environ.get("STORECTL_STORE"),
-        f"serve.dir in {conf.CONFIG}": ctx.obj.config.serve.dir,
-    }
-    source, place = next(
-        ((source, place) for source, place in named.items() if place), ("", conf.default_store())
+    place = (
+        (str(dir) if dir is not None else None)
+        or flag
+        or ctx.obj.environ.get("STORECTL_STORE")
+        or ctx.obj.config.serve.dir
+        or conf.default_store()
     )
-    return store_place(str(place), source, os.environ)
+    return str(place)
 
 
 def _address(text: str) -> tuple[str, int]:
