@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +12,7 @@ from zlib import compress, crc32
 
 import httpx
 import pytest
-from playwright.sync_api import FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 JSON = "application/json; charset=utf-8"
 RUN = "document.title = 'it ran'"
@@ -112,6 +111,10 @@ def test_a_prefix_leaves_the_keys_that_start_with_it(page: Page, records: Record
     expect(page.get_by_role("button", name="INPUT")).to_be_hidden()
     expect(page.get_by_role("button", name="page-2", exact=True)).to_be_visible()
 
+    page.reload()
+    expect(prefix).to_have_value("page-")
+    expect(page.get_by_text("1–2 records")).to_be_visible()
+
     prefix.fill("nothing")
     expect(page.get_by_text("No key starts with nothing.")).to_be_visible()
 
@@ -147,42 +150,60 @@ def test_files_that_are_dropped_become_records_of_their_types(
     assert records.get("data.json").text == '{"a": 1}'
 
 
-@pytest.mark.parametrize(
-    ("answer", "found"),
-    [
-        ("Skip it", {"a.txt": "old", "b.txt": "new b"}),
-        ("Keep both", {"a-2.txt": "new a", "a.txt": "old", "b.txt": "new b"}),
-        ("Replace it", {"a.txt": "new a", "b.txt": "new b"}),
-        ("Cancel", {"a.txt": "old"}),
-    ],
-)
-def test_of_a_key_that_is_taken_the_upload_asks_what_to_do(
-    page: Page, records: Records, answer: str, found: dict[str, str]
-) -> None:
+def test_of_a_key_that_is_taken_the_upload_asks_what_to_do(page: Page, records: Records) -> None:
     records.put("a.txt", "old", "text/plain")
     records.show(page)
+    answers = {
+        "Cancel": {"a.txt": "old"},
+        "Skip it": {"a.txt": "old", "Skip.txt": "new"},
+        "Keep both": {"a-2.txt": "new", "a.txt": "old", "Keep.txt": "new", "Skip.txt": "new"},
+        "Replace it": {
+            "a-2.txt": "new",
+            "a.txt": "new",
+            "Keep.txt": "new",
+            "Replace.txt": "new",
+            "Skip.txt": "new",
+        },
+    }
 
-    page.locator("input[type=file]").set_input_files(
-        [_file("a.txt", b"new a"), _file("b.txt", b"new b")]
-    )
-    question = page.get_by_role("dialog", name="A record has this key already")
-    question.get_by_role("button", name=answer).click()
+    for answer, found in answers.items():
+        other = f"{answer.split()[0]}.txt"
+        page.locator("input[type=file]").set_input_files(
+            [_file("a.txt", b"new"), _file(other, b"new")]
+        )
+        question = page.get_by_role("dialog", name="A record has this key already")
+        question.get_by_role("button", name=answer).click()
+        panel = page.get_by_role("region", name="Upload")
+        if answer != "Cancel":
+            expect(panel.get_by_text("uploaded")).to_be_visible()
+            panel.get_by_role("button", name="Dismiss").click()
+        expect(panel).to_be_hidden()
+        assert {key: records.get(key).text for key in records.listed()} == found
 
-    if answer == "Cancel":
-        expect(page.get_by_role("region", name="Upload")).to_be_hidden()
-    else:
-        expect(page.get_by_text(re.compile("[12] files? uploaded"))).to_be_visible()
-    assert {key: records.get(key).text for key in records.listed()} == found
+
+def test_an_upload_goes_on_while_another_tab_is_looked_at(page: Page, records: Records) -> None:
+    held: list[Route] = []
+    page.route("**/records/a.txt", lambda route: held.append(route))
+    records.show(page)
+    page.locator("input[type=file]").set_input_files([_file("a.txt", b"a")])
+    expect(page.get_by_text("Uploading 1 file: 0 done")).to_be_visible()
+
+    page.get_by_role("link", name="Details").click()
+    expect(page.get_by_text("Uploading")).to_be_hidden()
+    page.get_by_role("link", name="Records").click()
+    expect(page.get_by_text("Uploading 1 file: 0 done")).to_be_visible()
+    held[0].continue_()
+
+    expect(page.get_by_text("1 file uploaded")).to_be_visible()
+    assert records.get("a.txt").text == "a"
 
 
 def test_an_upload_tells_what_failed_and_why(
     page: Page, records: Records, allowed: list[str]
 ) -> None:
-    allowed.append("status of 404")
-    records.show(page)
-    expect(page.get_by_role("heading", name="No records yet")).to_be_visible()
-    page.route("**/records/b.txt", lambda route: route.abort())
     allowed.append("ERR_FAILED")
+    page.route("**/records/b.txt", lambda route: route.abort())
+    records.show(page)
 
     page.locator("input[type=file]").set_input_files([_file("a.txt", b"a"), _file("b.txt", b"b")])
 
@@ -264,21 +285,14 @@ def test_html_is_shown_as_its_source(page: Page, records: Records) -> None:
 
 
 def test_of_a_type_without_a_preview_the_text_can_be_had(page: Page, records: Records) -> None:
-    records.put("data.bin", b"plain enough", "application/octet-stream")
+    records.put("data.bin", "Žluť".encode("windows-1250"), "application/x; charset=windows-1250")
 
     panel = records.open(page, "data.bin")
     expect(panel.get_by_text("There is no preview of this type.")).to_be_visible()
     panel.get_by_role("button", name="Show it as text").click()
 
-    expect(panel.get_by_role("region")).to_have_text("plain enough")
-
-
-def test_text_is_read_in_its_charset(page: Page, records: Records) -> None:
-    records.put("old.txt", "Žluť".encode("windows-1250"), "text/plain; charset=windows-1250")
-
-    panel = records.open(page, "old.txt")
-
     expect(panel.get_by_role("region")).to_have_text("Žluť")
+    expect(panel.get_by_role("button", name="Edit")).to_be_hidden()
 
 
 def test_a_record_leads_to_the_next_one_and_escape_back_to_its_row(
@@ -348,15 +362,18 @@ def test_all_records_are_downloaded_as_a_zip_file(
     assert [one.partition(".")[0] for one in packed.namelist()] == names
 
 
-def test_a_record_is_written_by_hand_once_it_is_json(
+def test_a_record_is_written_by_hand_once_its_key_and_its_json_are_right(
     page: Page, records: Records, shot: Callable[[str], None], axe: Callable[[Page], None]
 ) -> None:
     records.show(page)
     page.get_by_role("button", name="New record").click()
     dialog = page.get_by_role("dialog", name="New record")
 
-    dialog.get_by_label("Key").fill("INPUT")
+    dialog.get_by_label("Key").fill("a/b")
     dialog.get_by_label("Content", exact=True).fill('{"a": }')
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("1 to 256 of the letters")
+    dialog.get_by_label("Key").fill("INPUT")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_role("alert")).to_contain_text("The text is not JSON")
     shot("record-new")
@@ -369,18 +386,6 @@ def test_a_record_is_written_by_hand_once_it_is_json(
     expect(page.get_by_role("button", name="INPUT", exact=True)).to_be_visible()
     assert records.get("INPUT").text == '{"a": 1.0}'
     assert records.get("INPUT").headers["Content-Type"] == JSON
-
-
-def test_a_key_that_cannot_be_is_refused(page: Page, records: Records) -> None:
-    records.show(page)
-    page.get_by_role("button", name="New record").click()
-    dialog = page.get_by_role("dialog", name="New record")
-
-    dialog.get_by_label("Key").fill("a/b")
-    dialog.get_by_label("Content", exact=True).fill("1")
-    dialog.get_by_role("button", name="Save").click()
-
-    expect(dialog.get_by_role("alert")).to_contain_text("1 to 256 of the letters")
 
 
 def test_a_key_that_is_taken_is_replaced_only_on_request(page: Page, records: Records) -> None:
@@ -402,16 +407,17 @@ def test_a_key_that_is_taken_is_replaced_only_on_request(page: Page, records: Re
     assert records.get("INPUT").text == "2"
 
 
-def test_a_text_is_edited_and_keeps_its_type(page: Page, records: Records) -> None:
-    records.put("notes.txt", "old", "text/x-notes; charset=utf-8")
+def test_a_text_is_edited_and_keeps_its_type_and_line_ends(page: Page, records: Records) -> None:
+    records.put("notes.txt", "old\r\nlines", "text/x-notes; charset=utf-8")
 
     panel = records.open(page, "notes.txt")
     panel.get_by_role("button", name="Edit").click()
     dialog = page.get_by_role("dialog", name="Edit the record")
-    dialog.get_by_label("Content", exact=True).fill("new")
+    dialog.get_by_label("Content", exact=True).fill("new\nlines")
     dialog.get_by_role("button", name="Save").click()
 
-    expect(panel.get_by_role("region")).to_have_text("new")
+    expect(panel.get_by_role("region")).to_have_text("new lines")
+    assert records.get("notes.txt").content == b"new\r\nlines"
     assert records.get("notes.txt").headers["Content-Type"] == "text/x-notes; charset=utf-8"
 
 

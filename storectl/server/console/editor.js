@@ -65,7 +65,9 @@ export function edit(path, old) {
     if (!old && (await taken(path, key.value))) {
       if (!(await replaces(key.value))) return false;
     }
-    const body = new Blob([text.value], { type: type.value });
+    // A field knows one end of lines alone.
+    const lines = old?.text.includes("\r\n") ? text.value.replaceAll("\n", "\r\n") : text.value;
+    const body = new Blob([lines], { type: type.value });
     await put(path, key.value, body, { type: type.value });
     return { key: key.value, contentType: type.value, size: body.size };
   }

@@ -1,12 +1,12 @@
 /** The records of a key-value store: page by page, uploaded, opened, downloaded, deleted. */
 
-import { call } from "./api.js";
+import { address, call } from "./api.js";
 import { confirmTyped, failed, toast } from "./dialog.js";
 import { bytes, counted, h, icon } from "./dom.js";
 import { edit } from "./editor.js";
 import { open } from "./record.js";
 import { downloadOf, essence, pathOf } from "./records.js";
-import { choice, cursorPager, pooled, refill } from "./rows.js";
+import { choice, cursorPager, pooled, refill, remember } from "./rows.js";
 import { table } from "./table.js";
 import { underway, upload } from "./upload.js";
 
@@ -23,7 +23,7 @@ export async function render(target, context) {
 class Records {
   constructor(target, context) {
     Object.assign(this, { target, context, path: context.path });
-    this.prefix = "";
+    this.prefix = context.query.get("prefix") ?? "";
     this.starts = [null]; // the key before each page up to the one that is shown
     this.shown = "";
     this.asked = 0;
@@ -83,6 +83,7 @@ class Records {
       type: "search",
       placeholder: "Keys that start with…",
       "aria-label": "Keys that start with",
+      value: this.prefix,
       autocomplete: "off",
       spellcheck: "false",
       on: { input: () => this.typed(search.value.trim()) },
@@ -109,7 +110,10 @@ class Records {
     clearTimeout(this.typing);
     this.typing = setTimeout(() => {
       this.prefix = prefix;
+      remember("prefix", prefix);
       this.starts = [null];
+      this.shown = "";
+      this.pages.replaceChildren();
       this.load();
     }, TYPING_MS);
   }
@@ -138,17 +142,17 @@ class Records {
     this.items = page.items;
     this.chosen.show(page.items);
     this.chosen.every.hidden = !page.items.length;
-    this.address();
+    this.pack();
     refill(this.list, this.table(page.items));
     refill(this.pages, this.pager(page));
   }
 
   /** The address of the ZIP file, signed: a browser that downloads sends no token. */
-  address() {
-    const found = new URL(this.context.storage.recordsPublicUrl);
-    if (this.prefix) found.searchParams.set("prefix", this.prefix);
+  pack() {
+    const { searchParams } = new URL(this.context.storage.recordsPublicUrl);
+    const query = { signature: searchParams.get("signature"), prefix: this.prefix };
     this.zip.hidden = !this.items.length;
-    this.zip.href = `.${found.pathname.slice(found.pathname.indexOf("/v2/"))}${found.search}`;
+    this.zip.href = address(`${this.path}/records`, query);
     this.zip.lastChild.textContent = this.prefix ? "Download these" : "Download all";
   }
 

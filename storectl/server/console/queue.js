@@ -16,7 +16,7 @@ import {
   stateOf,
   unlock,
 } from "./requests.js";
-import { choice, cursorPager, pooled, refill } from "./rows.js";
+import { choice, cursorPager, pooled, refill, remember } from "./rows.js";
 import { table } from "./table.js";
 
 export const tab = { id: "requests", title: "Requests" };
@@ -32,7 +32,7 @@ export async function render(target, context) {
 class Requests {
   constructor(target, context) {
     Object.assign(this, { target, context, path: context.path });
-    this.view = "all";
+    this.view = Object.keys(VIEWS).find((id) => id === context.query.get("view")) ?? "all";
     this.starts = [null]; // what leads to each page up to the one that is shown
     this.firsts = [0]; // how many requests are before each
     this.shown = "";
@@ -107,9 +107,12 @@ class Requests {
 
   see(view) {
     this.view = view;
+    remember("view", view === "all" ? "" : view);
     this.starts = [null];
     this.firsts = [0];
     this.again.hidden = true;
+    this.shown = "";
+    fill(this.pages); // they lead on in the view that is left
     this.load();
   }
 
@@ -179,7 +182,7 @@ class Requests {
       { title: "URL", kind: "main", cell: (request) => this.name(request) },
       { title: "State", cell: (request) => stateBadge(stateOf(request)) },
       { title: "Retries", kind: "number", cell: (request) => number(request.retryCount) },
-      { title: "When", cell: (request) => since(request) ?? h("span", { class: "quiet" }, "–") },
+      { title: "When", cell: (request) => since(request) },
     ];
     const onRow = (request) => this.open(request);
     return table({ columns, rows: items, caption: "Requests", onRow, empty: this.empty(unsure) });

@@ -75,8 +75,7 @@ export function open(context, items, at, changed) {
     }
   }
 
-  function actions(item, { text, whole } = {}) {
-    const editable = text !== undefined && whole;
+  function actions(item, { text, whole, exact } = {}) {
     const button = (name, words, click, kind = "") =>
       h("button", { class: `button ${kind}`, type: "button", on: { click } }, icon(name), words);
     return [
@@ -86,8 +85,8 @@ export function open(context, items, at, changed) {
         icon("download"),
         "Download",
       ),
-      editable && copyButton(text, "Copy", { words: true }),
-      editable && button("edit", "Edit", () => change(item, text)),
+      whole && text !== undefined && copyButton(text, "Copy", { words: true }),
+      exact && button("edit", "Edit", () => change(item, text)),
       button("trash", "Delete", () => remove(item), "button-danger"),
     ];
   }
@@ -121,14 +120,15 @@ export function open(context, items, at, changed) {
 
 /**
  * What can be shown of a record, its text or an address of its picture in this page.
- * @returns {Promise<{as: string, whole: boolean, text?: string, picture?: string}>}
+ * @returns {Promise<{as: string, whole: boolean, text?: string, exact?: boolean,
+ *   picture?: string}>} exact: whether the text as UTF-8 is the record again
  */
 async function read(path, item, as, signal) {
   const image = as === "image";
   if (as === "other" || (image && item.size > LARGEST_IMAGE)) return { as: "other", whole: false };
   const response = await send("GET", pathOf(path, item.key), { signal });
   const { body, whole } = await start(response, image ? LARGEST_IMAGE : PREVIEWED);
-  if (!image) return { as, whole, text: decoded(body, item.contentType, whole) };
+  if (!image) return { as, whole, ...decoded(body, item.contentType, whole) };
   if (!whole || signal.aborted) return { as: "other", whole };
   const blob = new Blob([body], { type: essence(item.contentType) });
   return { as, whole, picture: URL.createObjectURL(blob) };
@@ -161,7 +161,8 @@ function decoded(body, type, whole) {
   } catch {
     decoder = new TextDecoder(); // a charset that no browser knows
   }
-  return decoder.decode(body, { stream: !whole });
+  const text = decoder.decode(body, { stream: !whole });
+  return { text, exact: whole && decoder.encoding === "utf-8" && !text.includes("\ufffd") };
 }
 
 /** @param {() => void} asText shows what it is after all */

@@ -49,7 +49,7 @@ export async function retry(path, request) {
   if (!found.handledAt) return false;
   const again = { ...found, handledAt: null, retryCount: 0, errorMessages: [] };
   const mark = found.userData?.__crawlee;
-  if (mark) {
+  if (mark instanceof Object && !Array.isArray(mark)) {
     const { state, sessionRotationCount, ...kept } = mark;
     again.userData = { ...found.userData, __crawlee: kept };
   }

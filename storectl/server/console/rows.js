@@ -153,6 +153,15 @@ export function cursorPager({ first, count, noun, back, on }) {
   );
 }
 
+/** Keep what a list is narrowed to in the address, for who reloads it or hands it on. */
+export function remember(name, value) {
+  const [path, query] = location.hash.split("?");
+  const found = new URLSearchParams(query);
+  if (value) found.set(name, value);
+  else found.delete(name);
+  history.replaceState(null, "", `${path}${found.size ? `?${found}` : ""}`);
+}
+
 /**
  * Do something to many, some at a time; the failures, each with what it befell.
  * @param {any[]} things
