@@ -48,6 +48,12 @@ def template(cluster: postgres.Cluster) -> str:
 
 
 @pytest.fixture(scope="session")
+def new_database(cluster: postgres.Cluster, template: str) -> str:
+    """The address of an empty store, for a server of the run."""
+    return cluster.database(template)
+
+
+@pytest.fixture(scope="session")
 def shared_database(cluster: postgres.Cluster, template: str) -> str:
     return cluster.database(template)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def served(folder: Path, **settings: object) -> Iterator[str]:
+def served(folder: Path | str, **settings: object) -> Iterator[str]:
     """The address of a server on the store in the folder.
 
     rate, access: as its settings. clock: a file that says what time it is, in milliseconds.

@@ -24,6 +24,7 @@ from storectl.cli.upkeep import Looked, look, mend
 from storectl.cli.values import Column, human_bytes, plural, visible
 from storectl.config import Config
 from storectl.errors import InvalidInput, Local, StorectlError, Unauthorized
+from storectl.model.store import is_postgres
 from storectl.model.upkeep import REPAIR, Finding
 
 app = App("Checks.")
@@ -150,7 +151,11 @@ def _destination(session: Session, *, deep: bool, repair: bool) -> Iterator[Chec
         yield Check("fail", "target", error.message, error.hint)
         return
     yield Check("ok", "target", f"{target.place} ({target.chosen_by})")
-    if target.store is not None:
+    if target.store is not None and is_postgres(target.store):
+        yield _tried("store", lambda: _database(session, target))
+        if deep or repair:
+            session.upkeep(target)  # says what does instead
+    elif target.store is not None:
         yield _tried("store", lambda: _store(target))
         yield from _data(session, target, deep=deep, repair=repair)
     elif deep or repair:
@@ -181,6 +186,11 @@ def _store(target: Target) -> Check:
         left = f"only {human_bytes(free)} are left on the disk of {folder}"
         return Check("warn", "store", left, "free some space")
     return Check("ok", "store", f"{folder} can be written")
+
+
+def _database(session: Session, target: Target) -> Check:
+    """Whether it answers, and keeps what it has acknowledged."""
+    return Check("ok", "store", f"{session.store(target).label} answers, with fsync on")
 
 
 def _data(session: Session, target: Target, *, deep: bool, repair: bool) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import msgspec
@@ -12,7 +13,7 @@ from storectl.cli.frame import App, Context
 from storectl.cli.login import save_config
 from storectl.cli.output import Row
 from storectl.cli.settings import settle
-from storectl.cli.target import Chooser
+from storectl.cli.target import Chooser, store_place
 from storectl.cli.values import Column, exact, pick
 from storectl.config import Config, Profile
 from storectl.errors import InvalidInput, NotFound
@@ -67,7 +68,7 @@ def add(
     address = conf.server_url(server) if server else None
     if address:
         Chooser.check_http(address, allow_http)
-    place = conf.absolute(store) if store else None
+    place = store_place(conf.absolute(store), "--store", os.environ) if store else None
     ctx.obj.config.profiles[name] = Profile(server=address, store=place, allow_http=allow_http)
     save_config(ctx)
     ctx.obj.output.did(f"Profile {name} leads to {address or place}", name, _row(ctx, name))

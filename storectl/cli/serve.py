@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shlex
@@ -19,6 +20,7 @@ from storectl.cli import browser
 from storectl.cli.context import opener
 from storectl.cli.frame import App, Context
 from storectl.cli.settings import duration_secs
+from storectl.cli.target import store_place
 from storectl.cli.values import visible
 from storectl.errors import InvalidInput, Local, NotFound
 
@@ -226,14 +228,16 @@ def _place(ctx: Context, dir: Path | None) -> str:
         raise InvalidInput(
             "serve opens a store in this process; --server and --profile do not apply"
         )
-    place = (
-        (str(dir) if dir is not None else None)
-        or flag
-        or ctx.obj.environ.get("STORECTL_STORE")
-        or ctx.obj.config.serve.dir
-        or conf.default_store()
+    named = {
+        "--dir": str(dir) if dir is not None else None,
+        "--store": flag,
+        "STORECTL_STORE": ctx.obj.environ.get("STORECTL_STORE"),
+        f"serve.dir in {conf.CONFIG}": ctx.obj.config.serve.dir,
+    }
+    source, place = next(
+        ((source, place) for source, place in named.items() if place), ("", conf.default_store())
     )
-    return str(place)
+    return store_place(str(place), source, os.environ)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from msgspec import Struct
 
@@ -11,6 +13,7 @@ from storectl import config as conf
 from storectl.cli.flags import Flags
 from storectl.config import APIFY, Config, Credential
 from storectl.errors import InvalidInput, Local
+from storectl.model.store import is_postgres
 
 SERVER_VARIABLES = ("STORECTL_SERVER", "APIFY_API_BASE_URL", "APIFY_CLIENT_BASE_URL")
 
@@ -36,8 +39,35 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """The folder or the address."""
+        """The folder or the address, without a password."""
         return self.store or self.server or ""
+
+
+def store_place(place: str, source: str, environ: MutableMapping[str, str]) -> str:
+    """A store as it was named, for a PostgreSQL without the password.
+
+    That of a variable goes on to PGPASSWORD, where libpq looks: what is shown, logged and
+    written down from here on cannot hold it. Elsewhere a password is refused, with the
+    name of what it came from.
+    """
+    if not is_postgres(place):
+        return place
+    parts = urlsplit(place)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    found = [unquote(parts.password)] if parts.password else []
+    found += [value for name, value in query if name in ("password", "sslpassword")]
+    if not found:
+        return place
+    if source != "STORECTL_STORE" or len(found) > 1:
+        raise InvalidInput(
+            f"{source} holds a password, which others can read there",
+            hint="set PGPASSWORD, or name a file that holds it with PGPASSFILE",
+        )
+    environ["PGPASSWORD"] = found[0]
+    who, _, where = parts.netloc.rpartition("@")
+    netloc = f"{who.partition(':')[0]}@{where}" if who else where
+    kept = urlencode([(name, value) for name, value in query if name != "password"], safe="/")
+    return urlunsplit(parts._replace(netloc=netloc, query=kept))
 
 
 class Chooser:
@@ -84,7 +114,8 @@ class Chooser:
         found = conf.profile(self.config, name)
         why = f"profile {name}"
         if found.store is not None:
-            return Target(store=found.store, profile=name, chosen_by=why)
+            place = store_place(found.store, f"{conf.CONFIG} [profiles.{name}]", os.environ)
+            return Target(store=place, profile=name, chosen_by=why)
         server = conf.server_url(str(found.server))
         self.check_http(server, found.allow_http)
         token, source = self._stored(name, server) if explicit else (None, None)
@@ -125,7 +156,7 @@ class Chooser:
         return Target(store=str(self.default_store()), chosen_by="default")
 
     def _store(self, place: str, why: str) -> Target:
-        return Target(store=place, chosen_by=why)
+        return Target(store=store_place(place, why, os.environ), chosen_by=why)
 
     def _server(self, url: str, why: str, profile: str | None) -> Target:
         """A server that was named. A stored token is only for its own origin."""

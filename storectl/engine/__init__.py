@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from storectl.errors import InvalidInput, Unsupported
 from storectl.model import rules
+from storectl.model.store import is_postgres as is_postgres
 
 if TYPE_CHECKING:
     from storectl.engine.postgres import PostgresDb
@@ -57,11 +58,6 @@ def open_store(
         username=username or DEFAULT_USER,
         clock=clock or rules.now_ms,
     )
-
-
-def is_postgres(url: str) -> bool:
-    """Whether a store is a database on a server, rather than a folder."""
-    return url.startswith(("postgresql://", "postgres://"))
 
 
 def postgres_db(url: str) -> PostgresDb:

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import RawCursor, errors
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.types.numeric import Int8BinaryDumper
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 
 from storectl.engine.db import Taken, statements
 from storectl.errors import Internal, InvalidInput, Local, Unavailable
@@ -146,7 +146,8 @@ class Connections:
 
     def _settle(self, connection: Connection) -> None:
         """Bound every wait of the session, and refuse what would lose acknowledged writes."""
-        connection.adapters.register_dumper(int, Int8BinaryDumper)  # else small ones are int2
+        for dumper in (Int8Dumper, Int8BinaryDumper):  # else small ones are int2, or in arrays all
+            connection.adapters.register_dumper(int, dumper)
         row = connection.execute(self._sql["session"]).fetchone()
         assert row is not None
         version, encoding, fsync, commit, follows = row[3:]
@@ -226,9 +227,8 @@ def gone(place: str) -> Unavailable:
 
 def unreached(error: psycopg.Error, place: str) -> Unavailable:
     """What libpq says of why there is no connection, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    why = next((line for line in reversed(lines) if "FATAL" in line), lines[0] if lines else "")
-    why = re.sub(r"^.*?(?:failed: |FATAL:\s+)", "", re.sub(r"^.*FATAL:\s+", "", why))
+    lines = [line for line in str(error).splitlines() if "FATAL" in line] or [str(error)]
+    why = re.split(r"FATAL:\s+|failed: ", lines[-1].partition("\n")[0])[-1].strip()
     hint = None
     if "password" in why or "authentication" in why:
         hint = "set PGPASSWORD, or name a file that holds it with PGPASSFILE"

@@ -18,6 +18,11 @@ if TYPE_CHECKING:  # a command about one noun loads no other
 Done = TypeVar("Done")
 
 
+def is_postgres(place: str) -> bool:
+    """Whether a store is in a PostgreSQL, rather than in a folder."""
+    return place.startswith(("postgresql://", "postgres://"))
+
+
 class Store(Protocol):
     """Where storages are kept, seen by one user. Made by engine/ or by client/."""
 

@@ -40,11 +40,18 @@ def start() -> Iterator[Start]:
         yield lambda folder, *options: running.enter_context(serve(folder, *options))
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """One server for the run. What it has to say on stderr is a bug, and fails the run."""
-    folder = tmp_path_factory.mktemp("e2e") / "store"
-    with serve(folder, "--rate-limit", "off", "--default-access", "restricted") as running:
+    folder, store = tmp_path_factory.mktemp("e2e") / "store", None
+    options = ["--rate-limit", "off", "--default-access", "restricted"]
+    if request.param == "postgres":
+        store = request.getfixturevalue("new_database")
+        options += ["--blobs", str(folder / "blobs")]
+        folder.mkdir()
+    with serve(folder, *options, store=store) as running:
         yield running
     assert running.log.read_text() == "", "the server failed at some time during the run"
 

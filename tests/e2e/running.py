@@ -16,16 +16,17 @@ STORECTL = [sys.executable, "-m", "storectl"]
 
 
 class Server(NamedTuple):
-    """A running server. log: what it has said on stderr."""
+    """A running server. log: what it has said on stderr. store: where it keeps things."""
 
     address: str
     folder: Path
     log: Path
     process: subprocess.Popen[bytes]
+    store: str
 
     def token(self, user: str) -> str:
         """A new token of a user, who is created if need be."""
-        words = ["--store", str(self.folder), "token", "create", "--user", user, "-q"]
+        words = ["--store", self.store, "token", "create", "--user", user, "-q"]
         made = subprocess.run(
             [*STORECTL, *words],
             check=True,
@@ -47,10 +48,13 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serve(folder: Path, *options: str, port: int = 0) -> Iterator[Server]:
-    """A server on the store in the folder, with more options of `storectl serve`."""
+def serve(
+    folder: Path, *options: str, port: int = 0, store: str | None = None
+) -> Iterator[Server]:
+    """A server on the store in the folder, or another, with more options of `storectl serve`."""
+    store = store or str(folder)
     log = folder.with_name(f"{folder.name}.log")
-    words = ["serve", "--store", str(folder), "--port", str(port), *options]
+    words = ["serve", "--store", store, "--port", str(port), *options]
     with log.open("ab") as errors:
         process = subprocess.Popen(
             [*STORECTL, *words], stdout=subprocess.PIPE, stderr=errors, env=environment(folder)
@@ -59,7 +63,7 @@ def serve(folder: Path, *options: str, port: int = 0) -> Iterator[Server]:
     try:
         line = process.stdout.readline()
         assert line, f"the server did not start: {log.read_text()}"
-        yield Server(json.loads(line)["url"], folder, log, process)
+        yield Server(json.loads(line)["url"], folder, log, process, store)
     finally:
         process.terminate()
         process.wait(60)

@@ -26,14 +26,19 @@ class Two(NamedTuple):
     anyone: httpx.Client
 
 
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
-    folder = tmp_path_factory.mktemp("two")
-    store = engine.open_store(str(folder), username="alice")
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def two(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Two]:
+    place = str(tmp_path_factory.mktemp("two"))
+    if request.param == "postgres":
+        cluster, template = map(request.getfixturevalue, ("cluster", "template"))
+        place = cluster.database(template)
+    store = engine.open_store(place, username="alice")
     alice = store.tokens.create("alice").secret
     bob = store.tokens.create("bob", username="bob").secret
     store.close()
-    with served(folder) as first, served(folder) as second:
+    with served(place) as first, served(place) as second:
 
         def client(address: str, token: str | None) -> httpx.Client:
             headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -48,12 +48,15 @@ class Two:
         return found.get("data") if isinstance(found, dict) else found
 
 
-@pytest.fixture
-def two(tmp_path: Path) -> Iterator[Two]:
-    store = open_store(str(tmp_path))
+@pytest.fixture(params=["sqlite", "postgres"])
+def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
+    place = str(tmp_path)
+    if request.param == "postgres":
+        place = request.getfixturevalue("database")
+    store = open_store(place)
     token = store.tokens.create("test").secret
     store.close()
-    with served(tmp_path) as one, served(tmp_path) as other:
+    with served(place) as one, served(place) as other:
         yield Two((one, other), token)
 
 
