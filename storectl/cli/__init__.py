@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "restore": Entry(
         "backup", "Put a backup where --store says, and where no store is yet.", command="restore"
     ),
+    "store": Entry("store", "A store as a whole: move it into PostgreSQL, a bucket, and back."),
     "login": Entry("login", "Check a token and keep it for a profile.", command="login"),
     "logout": Entry("login", "Forget the stored token of a profile.", command="logout"),
     "whoami": Entry(

@@ -22,7 +22,7 @@ from storectl.model.ref import typed
 if TYPE_CHECKING:
     from storectl.model.storage import Storages
     from storectl.model.store import Served, Store
-    from storectl.model.upkeep import Upkeep
+    from storectl.model.upkeep import Copied, Scope, Step, Upkeep
     from storectl.transfer.journal import Journal
 
 
@@ -97,6 +97,20 @@ class Session:
         from storectl.engine import look_after
 
         return look_after(str(target.store))
+
+    def move(
+        self, source: str, target: str, blobs: str | None
+    ) -> Iterator[Scope | Step | Copied]:
+        """Move a store to another place; large records to `blobs`."""
+        from storectl.engine.move import move
+
+        return move(source, target, blobs)
+
+    def release(self, source: str) -> bool:
+        """Let a store be used again that a move has left; False if none has."""
+        from storectl.engine.move import release
+
+        return release(source)
 
     @property
     def reached(self) -> Target | None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from threading import get_ident
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+
 from storectl.engine.blobs import Blobs
 from storectl.engine.db import Db, Tx, statements
 from storectl.engine.files import Files
@@ -24,6 +26,29 @@ MARK = "storectl-mark"
 
 OWN = "."
 """What is remembered by a store that keeps them in its own folder."""
+
+
+class Leaving(msgspec.Struct):
+    """What a source remembers of a move from it. to: where, for people."""
+
+    id: str
+    to: str
+    done: bool = False
+
+
+def check_open(db: Db) -> None:
+    """Refuse a store that is moved, was moved, or is not yet there as a whole."""
+    for key, said in db.all(statements("place", db.dialect)["state"]):
+        if key == "moving":
+            leaving = msgspec.json.decode(said, type=Leaving)
+            raise Conflict(
+                f"This store {'was' if leaving.done else 'is being'} moved to {leaving.to}",
+                hint="use that one; storectl store release lets this one be used again",
+            )
+        raise Conflict(
+            "A move into this store has not come to its end",
+            hint="run the same storectl store move again",
+        )
 
 
 class BlobPlace:

@@ -180,6 +180,7 @@ class EngineStore(View):
         return self._rates
 
     def sweep(self) -> int:
+        check_open(self._db)
         sweep = self._sweep
         return sweep.run() if sweep.leads() else 0
 

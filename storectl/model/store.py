@@ -97,7 +97,10 @@ class Served(Store, Protocol):
         ...
 
     def sweep(self) -> int:
-        """Remove what is over, unless another process is at it; how many storages expired."""
+        """Remove what is over, unless another process is at it; how many storages expired.
+
+        Raises Conflict if the store was moved to another place: who serves it has to end.
+        """
         ...
 
     def prepare(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storectl.errors import StorectlError
+from storectl.errors import Conflict, StorectlError
 from storectl.model.store import Served
 from storectl.server.log import say
 from storectl.server.settings import Settings
@@ -93,6 +93,9 @@ def _sweep(store: Served, page: Page | None) -> None:
         try:
             count("expired", store.sweep())
             count("sweeps")
+        except Conflict as error:  # it was moved: what is written to it from now on is lost
+            say(f"error: {error.message}")
+            os.kill(os.getppid(), signal.SIGTERM)
         except StorectlError as error:  # a full disk, a lock: the next minute may be better
             count("sweeps_failed")
             if error.message != told:
