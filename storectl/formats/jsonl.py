@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
-from operator import itemgetter
+from itertools import accumulate, count
+from operator import add, itemgetter
 from typing import BinaryIO
 
 import msgspec
@@ -14,7 +14,15 @@ from msgspec import Raw
 from storectl.errors import InvalidInput, TooLarge
 from storectl.formats import Options
 from storectl.formats.batch import LIMIT_BYTES, Batch, OnBad, batches, reject, utf8, without_bom
-from storectl.model.items import Items, check_depth, check_numbers, count_clean, fault, mended
+from storectl.model.items import (
+    SHALLOW_BYTES,
+    Items,
+    check_depth,
+    check_numbers,
+    count_clean,
+    fault,
+    mended,
+)
 
 _decode_lines = msgspec.json.Decoder(Raw).decode_lines
 _decode = msgspec.json.Decoder(Raw).decode
@@ -106,14 +114,15 @@ def _as_they_are(block: bytes) -> Items | None:
             return None
         if {*map(_last, lines)} != _CLOSING_BRACE or not _hold(part, len(lines)):
             return None
+        sizes = list(map(len, lines))
         try:
-            check_depth(lines)
+            if max(sizes) > SHALLOW_BYTES:
+                check_depth(lines)
             check_numbers(part, lines)
         except InvalidInput:
             return None
-        sizes = list(map((1).__add__, map(len, lines)))
         sizes[0] += at
-        ends.extend(accumulate(sizes))
+        ends.extend(map(add, accumulate(sizes), count(1)))  # a newline behind each
         may_hide = b"#" in part or b"\\" in part
         clean += count_clean(part, lines) if may_hide else len(lines)
         at = cut

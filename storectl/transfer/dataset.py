@@ -74,8 +74,8 @@ class Input:
 
     def read(self, size: int) -> bytes:
         """At most size bytes; none at the end."""
-        parts = [self._take(size)]
-        got = len(parts[0])
+        taken = self._take(size)
+        parts, got = [taken] if taken else [], len(taken)
         while got < size and not (got and self._pauses()):
             if self._plain is None:
                 more = os.read(self.number, size - got)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from array import array
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from storectl.errors import InvalidInput
-from storectl.model.items import Items
+from storectl.model.items import Items, moved
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -71,6 +73,7 @@ def test_clean_items_are_those_with_a_visible_field(objects: list[dict[str, obje
         (b'[{"e":1e308,"text":"1e999"}]', [b'{"e":1e308,"text":"1e999"}']),
         (b'[{"n":1' + b"0" * 400 + b"}]", [b'{"n":1' + b"0" * 400 + b"}"]),
         (b'[{"a":\r\n1}]', [b'{"a":  1}']),
+        (b'[{"id":"7e1234","n":1},{"n":2}]', [b'{"id":"7e1234","n":1}', b'{"n":2}']),
     ],
 )
 def test_bodies_that_a_push_may_send(body: bytes, lines: list[bytes]) -> None:
@@ -94,6 +97,7 @@ def test_bodies_that_a_push_may_send(body: bytes, lines: list[bytes]) -> None:
         (b'[{"a":1e999}]', "out of range"),
         (b'[{"a":-1E+400}]', "out of range"),
         (b'[{"a":0.1' + b"0" * 400 + b"e+999}]", "Item 0"),
+        (b'[{"a":1' + b"0" * 299 + b"e20}]", "out of range"),
         (b'[{"a":NaN}]', "not JSON"),
         (b"{'a':1}", "not JSON"),
         (b'[{"a":' + b"[" * 300 + b"]" * 300 + b"}]", "200 levels"),
@@ -111,6 +115,13 @@ def test_the_deepest_nesting_that_is_allowed_is_kept() -> None:
     body = b'[{"a":' + b"[" * 199 + b"]" * 199 + b"}]"
 
     assert len(Items.from_json(body)) == 1
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=50), st.integers(0, 2**31))
+def test_offsets_are_counted_from_elsewhere(sizes: list[int], by: int) -> None:
+    ends = array("I", (by + end for end in accumulate(sizes)))
+
+    assert list(moved(ends, by)) == list(accumulate(sizes))
 
 
 @given(st.binary(max_size=60))
