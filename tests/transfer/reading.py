@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
 from storectl.engine import open_store
 from storectl.engine.store import EngineStore
@@ -33,6 +34,11 @@ def keeping(*datasets: list[Item] | bytes) -> Iterator[tuple[EngineStore, list[R
                 store.datasets.push(made.id, Items.from_lines(lines))
             rows.append(Rows(store.datasets, made.id, ItemsQuery()))
         yield store, rows
+
+
+def opened(file: Path) -> BinaryIO:
+    """What a Source opens."""
+    return file.open("rb")
 
 
 def encoded(item: Item) -> bytes:

@@ -26,6 +26,7 @@ from storectl.transfer.diff import Diff
 from storectl.transfer.journal import Journal
 from storectl.transfer.keys import Key
 from storectl.transfer.pull import pull
+from storectl.transfer.scan import scan
 from storectl.transfer.scratch import scratch
 from storectl.transfer.sql import Table, ask
 from storectl.transfer.stats import Stats
@@ -35,11 +36,22 @@ from storectl.transfer.verify import verify
 from storectl.transfer.windows import Rows, checked
 from tests.formats.writing import FEW, VALUES, Item, lines
 
-from .reading import WINDOW, drained, read_all
+from .reading import drained
 
 ALL = ItemsQuery()
-LISTS = st.lists(st.dictionaries(st.sampled_from(["k", "é", "a/b", "#h"]), VALUES), max_size=9)
-"""Few names, so that formats with columns have few of them."""
+LISTS = st.lists(
+    st.fixed_dictionaries(
+        {"k": st.sampled_from([0, 1, "1", None])},
+        optional=dict.fromkeys(("é", "a/b", "#h"), VALUES),
+    ),
+    max_size=9,
+)
+"""Few names, so that formats with columns have few of them; keys that are repeated."""
+
+MANY: list[Item] = [
+    {"k": n % 700, "é": f"zażółć {n}", "in": {"n": [n / 8] * (n % 4)}} for n in range(3_000)
+]
+"""More than what is looked at together."""
 
 
 class Cut:
@@ -71,6 +83,15 @@ def rows_of(datasets: Any, ref: str, jobs: int = 0) -> Rows:
     return Rows(datasets, ref, ALL, jobs=jobs)
 
 
+def size_of(total: int) -> int:
+    """Rows of a call: several calls in any case, and blocks that are smaller than an answer."""
+    return 3 if total < 10 else 2_000
+
+
+def taken(rows: Rows, take: Callable[[bytes], None]) -> None:
+    drained(scan(len(rows), rows.windows(0, size_of(len(rows))), take))
+
+
 def shown(format: str, datasets: Any, ref: str, _: Path) -> object:
     return b"".join(write(format, checked(datasets.items(ref, ALL), ALL), Options()))
 
@@ -84,20 +105,21 @@ def pulled(format: str, jobs: int, datasets: Any, ref: str, folder: Path) -> obj
     target = Target(file=folder / "pulled", format=format)
     with Journal(folder / "state", "pull", {"of": ref}) as journal:
         dataset = datasets.get(ref)
-        drained(pull(datasets, ref, dataset, ALL, target, journal, jobs=jobs, window=WINDOW))
+        window = size_of(dataset.item_count)
+        drained(pull(datasets, ref, dataset, ALL, target, journal, jobs=jobs, window=window))
     return target.file.read_bytes()
 
 
 def looked_at(datasets: Any, ref: str, _: Path) -> object:
     stats = Stats()
-    read_all(rows_of(datasets, ref), stats.take)
+    taken(rows_of(datasets, ref), stats.take)
     return stats.fields()
 
 
 def differing(datasets: Any, ref: str, _: Path) -> object:
     with scratch() as database, closing(Diff(Key(("k",)), database)) as found:
-        drained(found.read(rows_of(datasets, ref), WINDOW))
-        drained(found.read(rows_of(datasets.datasets, ref), WINDOW))
+        for rows in (rows_of(datasets, ref), rows_of(datasets.datasets, ref)):
+            drained(found.read(rows, size_of(len(rows))))
         found.settle()
         return found.found, list(found.changes())
 
@@ -105,9 +127,9 @@ def differing(datasets: Any, ref: str, _: Path) -> object:
 def verified(datasets: Any, ref: str, folder: Path) -> object:
     file = folder / "items.jsonl"
     file.write_bytes(b"".join(datasets.datasets.items(ref, ALL).lines))
-    verdict = verify(
-        rows_of(datasets, ref, 1), Source("items.jsonl", partial(file.open, "rb")), size=2
-    )
+    rows = rows_of(datasets, ref, 1)
+    source = Source("items.jsonl", partial(file.open, "rb"))
+    verdict = verify(rows, source, size=size_of(len(rows)))
     assert verdict.is_same
     return verdict
 
@@ -117,21 +139,21 @@ def deduped(datasets: Any, ref: str, _: Path) -> object:
     rows = rows_of(datasets, ref)
     with scratch() as database:
         seen = Seen(Key(("k",)), database)
-        drained(look(rows, WINDOW, seen))
-        drained(write_once(rows, WINDOW, seen, datasets, target))
+        drained(look(rows, size_of(len(rows)), seen))
+        drained(write_once(rows, size_of(len(rows)), seen, datasets, target))
         return seen.found, b"".join(datasets.datasets.items(target, ALL).lines)
 
 
 def asked(datasets: Any, ref: str, _: Path) -> object:
     with scratch() as database:
         table = Table(database, "t")
-        read_all(rows_of(datasets, ref), table.take)
+        taken(rows_of(datasets, ref), table.take)
         answer = ask(database, "select *, count(*) over () as n from t", [table])
         return answer.columns, list(answer.rows)
 
 
 def last(datasets: Any, ref: str, _: Path) -> object:
-    return b"".join(tail(datasets, ref, from_end=5))
+    return b"".join(tail(datasets, ref, from_end=2_500))
 
 
 def copied(jobs: int, datasets: Any, ref: str, _: Path) -> object:
@@ -162,12 +184,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineStore]:
         yield found
 
 
-@pytest.mark.parametrize("reader", READERS)
-@settings(FEW, max_examples=15)
-@given(items=LISTS, size=st.sampled_from([1, 7, 100]), is_checked=st.booleans())
-def test_blocks_that_are_cut_anywhere_are_read_as_whole_ones(
+def check(
     store: EngineStore,
-    tmp_path_factory: pytest.TempPathFactory,
+    folders: pytest.TempPathFactory,
     reader: str,
     items: list[Item],
     size: int,
@@ -180,6 +199,32 @@ def test_blocks_that_are_cut_anywhere_are_read_as_whole_ones(
     whole = Cut(store.datasets, 10**9, is_checked=True)
     cut = Cut(store.datasets, size, is_checked=is_checked)
 
-    expected = read(whole, ref, tmp_path_factory.mktemp("whole"))
+    expected = read(whole, ref, folders.mktemp("whole"))
 
-    assert read(cut, ref, tmp_path_factory.mktemp("cut")) == expected
+    assert read(cut, ref, folders.mktemp("cut")) == expected
+
+
+@pytest.mark.parametrize("reader", READERS)
+@settings(FEW, max_examples=15)
+@given(items=LISTS, size=st.sampled_from([1, 7, 100]), is_checked=st.booleans())
+def test_blocks_that_are_cut_anywhere_are_read_as_whole_ones(
+    store: EngineStore,
+    tmp_path_factory: pytest.TempPathFactory,
+    reader: str,
+    items: list[Item],
+    size: int,
+    is_checked: bool,
+) -> None:
+    check(store, tmp_path_factory, reader, items, size, is_checked)
+
+
+@pytest.mark.parametrize(("size", "is_checked"), [(1_009, True), (50_021, False)])
+@pytest.mark.parametrize("reader", READERS)
+def test_so_are_blocks_of_more_items_than_are_looked_at_together(
+    store: EngineStore,
+    tmp_path_factory: pytest.TempPathFactory,
+    reader: str,
+    size: int,
+    is_checked: bool,
+) -> None:
+    check(store, tmp_path_factory, reader, MANY, size, is_checked)

@@ -7,10 +7,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import httpx
 import pytest
@@ -30,17 +28,7 @@ from storectl.transfer.events import Advanced, Finished, Refused, Started
 from storectl.transfer.push import Into, push
 from storectl.transfer.windows import checked
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[EngineStore]:
-    found = open_store(str(tmp_path / "store"))
-    found.datasets.create("a")
-    yield found
-    found.close()
-
-
-def opened(file: Path) -> BinaryIO:
-    return file.open("rb")
+from .reading import opened
 
 
 def of(text: str, folder: Path, name: str = "items.jsonl", **more: object) -> Source:

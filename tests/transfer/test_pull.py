@@ -35,12 +35,9 @@ COUNT = 2_500
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EngineStore]:
-    found = open_store(str(tmp_path / "store"))
-    found.datasets.create("a")
-    found.datasets.push("~a", Items.of({"n": n, "text": "x" * (n % 90)} for n in range(COUNT)))
-    yield found
-    found.close()
+def store(store: EngineStore) -> EngineStore:
+    store.datasets.push("~a", Items.of({"n": n, "text": "x" * (n % 90)} for n in range(COUNT)))
+    return store
 
 
 class Small:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from threading import Semaphore
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 import zstandard
 
-from storectl.engine import open_store
 from storectl.engine.store import EngineStore
 from storectl.errors import Conflict, InvalidInput, Network, Unauthorized
 from storectl.model.dataset import Dataset, ItemsPage, ItemsQuery
@@ -23,6 +21,8 @@ from storectl.transfer.doubt import landed
 from storectl.transfer.events import Finished, Refused
 from storectl.transfer.journal import Journal
 from storectl.transfer.push import AHEAD, Into, push
+
+from .reading import opened
 
 COUNT = 1_000
 
@@ -70,12 +70,9 @@ class Failing:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EngineStore]:
-    found = open_store(str(tmp_path / "store"))
-    found.datasets.create("a")
-    found.datasets.push("~a", Items.of([{"before": True}]))
-    yield found
-    found.close()
+def store(store: EngineStore) -> EngineStore:
+    store.datasets.push("~a", Items.of([{"before": True}]))
+    return store
 
 
 @pytest.fixture(autouse=True)
@@ -89,10 +86,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "items.jsonl"
     path.write_text("".join(f'{{"n":{n}}}\n' for n in range(COUNT)))
     return path
-
-
-def opened(path: Path) -> BinaryIO:
-    return path.open("rb")
 
 
 def run(datasets: Any, file: Path, folder: Path, jobs: int = 1, retries: int = 8) -> list[Any]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 
-from storectl.engine import open_store
 from storectl.engine.store import EngineStore
 from storectl.model.dataset import ItemsQuery
 from storectl.model.items import Items
@@ -19,19 +17,9 @@ from storectl.transfer.tail import tail
 from storectl.transfer.verify import Verdict, verify
 from storectl.transfer.windows import Rows
 
+from .reading import opened
+
 ITEM = '{"n":1,"b":true,"list":[1,{"x":null}],"f":0.10}'
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[EngineStore]:
-    found = open_store(str(tmp_path / "store"))
-    found.datasets.create("a")
-    yield found
-    found.close()
-
-
-def opened(path: Path) -> BinaryIO:
-    return path.open("rb")
 
 
 def compared(
