@@ -29,8 +29,8 @@ LOST = ("reset before", "429", "503", "502 html")
 LANDED = ("reset after", "reset inside", "cut", "garbage", "503 after")
 """Faults behind it: what was asked is done, and no whole answer comes."""
 
-SLOW = ("latency", "drip")
-"""No failures, only waiting."""
+SLOW = ("latency", "drip", "crumbs")
+"""No failures, only waiting, or a body in many chunks of few bytes."""
 
 HELD = ("hold", "late", "stall")
 """Until `released`, and `held` tells of it: the request goes no further; it has landed and
@@ -39,6 +39,7 @@ has no answer; the answer stops inside.
 
 FAULTS = (*LOST, *LANDED, *SLOW)
 LATENCY_SECS = 0.05
+CRUMB_BYTES = 7
 BLOCK_BYTES = 64 * 1024
 
 WORDS = {
@@ -169,7 +170,8 @@ class Proxy:
             reading = server.makefile("rb")
             head = _head(reading)
             bodiless = asked.method == "HEAD" or head.split(b" ", 2)[1] in (b"204", b"304")
-            parts = iter(()) if bodiless else _body(reading, head, raw=True)
+            fault = None if bodiless and fault == "crumbs" else fault
+            parts = iter(()) if bodiless else _body(reading, head, raw=fault != "crumbs")
             return self._given(client, asked, fault, head, parts)
 
     def _hold(self) -> None:
@@ -219,6 +221,11 @@ class Proxy:
             if fault == "reset inside":
                 _reset(client)
             return False
+        if fault == "crumbs":
+            gone = rb"(?i)\r\n(transfer-encoding|content-length):[^\r]*"
+            head = re.sub(gone, b"", head[:-2]) + b"Transfer-Encoding: chunked\r\n\r\n"
+            client.sendall(head + _crumbs(b"".join(parts)))
+            return True
         if fault == "drip":
             _drip(client, head)
         else:
@@ -276,6 +283,11 @@ def _reset(connection: socket.socket) -> None:
     """End it with RST: what is on the way is lost on both sides."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     os.close(connection.detach())  # close() would wait for the file made of it
+
+
+def _crumbs(body: bytes) -> bytes:
+    cuts = (body[at : at + CRUMB_BYTES] for at in range(0, len(body), CRUMB_BYTES))
+    return b"".join(b"%x\r\n%b\r\n" % (len(cut), cut) for cut in cuts) + b"0\r\n\r\n"
 
 
 def _drip(connection: socket.socket, data: bytes) -> None:

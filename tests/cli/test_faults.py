@@ -349,6 +349,47 @@ def test_a_transfer_through_faults_ends_as_one_without(both: Both, name: str, se
         assert 0 <= proxy.failures - made_again(done) <= behind
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["items", "-f", "json"],
+        ["items", "-f", "csv"],
+        ["items", "-o", "out.xlsx"],
+        ["items", "--jsonl", "--fields", "text"],
+        ["pull", "-o", "out.csv"],
+        ["stats", "--key", "n"],
+        ["tail", "--from-end", "2500"],
+        ["sql", "select text, count(*) from t group by 1"],
+    ],
+    ids=" ".join,
+)
+def test_what_comes_in_crumbs_is_read_as_it_is(both: Both, words: list[str]) -> None:
+    name = both.filled()
+    verb, *more = words
+    whole = both.plainly("dataset", verb, name, *more)
+    file = both.read(words[2]) if "-o" in words else None
+
+    with Proxy(both.served.url, lambda _: "crumbs") as proxy:
+        done = both.at(proxy.url, "dataset", verb, name, *more)
+
+    assert (done.code, done.out) == (0, whole.out), done.err
+    assert file is None or both.read(words[2]) == file
+
+
+def test_a_table_of_items_that_come_in_crumbs_is_the_same(cli: Cli, both: Both) -> None:
+    name = both.filled()
+
+    with Proxy(both.served.url, lambda _: "crumbs") as proxy:
+        env = {"STORECTL_STORE": "", "STORECTL_TOKEN": both.served.token}
+        tables = [
+            cli.on_terminal("dataset", "items", name, env=env | {"STORECTL_SERVER": url})
+            for url in (both.served.url, proxy.url)
+        ]
+
+    assert "zażółć 19" in tables[0].out
+    assert tables[0].out == tables[1].out
+
+
 # Servers without idempotency keys, as Apify's own
 
 WRITES = ("push", "copy", "queue", "dedupe", "import")
