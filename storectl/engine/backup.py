@@ -18,9 +18,11 @@ import msgspec
 from msgspec import Struct
 
 from storectl import __version__
+from storectl.engine.blobs import Blobs
 from storectl.engine.check import Check
 from storectl.engine.db import statements
 from storectl.engine.files import Files, flush_folder, write
+from storectl.engine.place import BlobPlace
 from storectl.engine.snapshot import DamagedError, Reading
 from storectl.engine.sqlite import SqliteDb
 from storectl.errors import CheckFailed, Conflict, InvalidInput, Local, NotFound
@@ -61,7 +63,7 @@ def back_up(folder: Path, to: Path, clock: Callable[[], int]) -> Iterator[Scope 
         raise NotFound(f"{folder} holds no store", hint="name its folder with --store")
     if to.resolve().is_relative_to(folder.resolve()):
         raise InvalidInput(f"{to} is inside of the store", hint="name a folder elsewhere")
-    with _appearing(to) as part, _held(folder, clock) as renew:
+    with _appearing(to) as part, _held(folder, clock) as (source_blobs, renew):
         source = Reading(folder / DATABASE)
         try:
             _touch(part / DATABASE)
@@ -71,7 +73,7 @@ def back_up(folder: Path, to: Path, clock: Callable[[], int]) -> Iterator[Scope 
         finally:
             source.close()
         manifest = _described(part, clock())
-        yield from _fill(part, Files(folder / "blobs"), manifest, clock, renew)
+        yield from _fill(part, source_blobs, manifest, clock, renew)
         write(part / MANIFEST, [msgspec.json.format(msgspec.json.encode(manifest), indent=2)])
     yield _copied(manifest)
 
@@ -120,7 +122,7 @@ def read_manifest(backup: Path) -> Manifest:
 
 def _fill(
     part: Path,
-    source: Files,
+    source: Blobs,
     manifest: Manifest,
     clock: Callable[[], int],
     renew: Callable[[], None],
@@ -224,8 +226,11 @@ def _check_free(place: Path) -> None:
 
 
 @contextmanager
-def _held(folder: Path, clock: Callable[[], int]) -> Iterator[Callable[[], None]]:
-    """Keep sweeps from deleting blobs; to be renewed. A store that is read-only has none."""
+def _held(folder: Path, clock: Callable[[], int]) -> Iterator[tuple[Blobs, Callable[[], None]]]:
+    """The blobs of a store, which no sweep deletes meanwhile; to be renewed.
+
+    A store that is read-only has no sweeps.
+    """
     sql = statements("backup", "sqlite")
     holder = rules.new_id()
     db = SqliteDb(folder)
@@ -241,7 +246,7 @@ def _held(folder: Path, clock: Callable[[], int]) -> Iterator[Callable[[], None]
 
     try:
         renew()
-        yield renew
+        yield BlobPlace(db, None, folder / "blobs"), renew
     finally:
         with suppress(Local):
             db.write(lambda tx: tx.all(sql["let_go"], holder=holder))

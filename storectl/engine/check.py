@@ -15,9 +15,10 @@ from typing import Any
 
 from storectl.engine.db import migrations, statements
 from storectl.engine.deep import contents
-from storectl.engine.files import UNFINISHED
+from storectl.engine.files import UNFINISHED, Files
 from storectl.engine.finding import BACKUP, derivable, lost
 from storectl.engine.kvs import GRACE_SECS, UPLOAD_SECS
+from storectl.engine.place import OWN, opened
 from storectl.engine.snapshot import DamagedError, Reading, schema_of_a_store
 from storectl.engine.sqlite import APPLICATION_ID
 from storectl.engine.storage import StorageRow
@@ -31,6 +32,8 @@ MOST = 100
 """Findings of one kind in one storage; more of them say nothing new."""
 
 MOST_FILES = 10_000
+PLACES_SINCE = 2
+"""The first schema in which a store remembers where its blobs are."""
 
 UNREADABLE = (DamagedError, TypeError, ValueError)
 """Also what a column raises that holds another type than it may, or text that is none."""
@@ -66,6 +69,7 @@ class Check:
             yield lost("database", error.message, remedy=error.hint or BACKUP)
             return
         try:
+            self._settle()
             yield from self._database()
             yield from self._storages()
             yield from self._owners()
@@ -162,7 +166,7 @@ class Check:
             if row.noun == "kvs":
                 yield from self._named_blobs(row)
             if self.deep:
-                yield from contents(self.db, self.sql, self.folder, row, trusted=not found)
+                yield from contents(self.db, self.sql, self.blobs, row, trusted=not found)
             else:
                 yield row.bytes
         except UNREADABLE as error:
@@ -229,7 +233,7 @@ class Check:
         after = ""
         while rows := self._rows("blobs", row, after):
             for after, size, _, blob in rows:
-                actual = _size(self.folder / "blobs" / blob[:2] / blob)
+                actual = self._size(blob)
                 if actual == size:
                     continue
                 if self.db.one(self.sql["blob"], no=row.no, key=after) != (blob,):
@@ -266,16 +270,17 @@ class Check:
         """Blobs that no row names and no list, and lists that nobody has worked off."""
         self.db.all(self.sql["remember_files"])
         self.db.all(self.sql["forget_files"])
-        self.db.many(self.sql["remember_file"], ({"blob": blob} for blob in self._there()))
+        there = ({"blob": blob} for blob, _ in self.blobs.there() if _BLOB.fullmatch(blob))
+        self.db.many(self.sql["remember_file"], there)
         due = self.clock() + GRACE_SECS * 1000
         for (blob,) in self.db.all(self.sql["unnamed_files"], limit=MOST_FILES):
-            path = self.folder / "blobs" / blob[:2] / blob
-            size = _size(path)
-            if size is None and _size(path.with_name(blob + UNFINISHED)) is None:
+            size = self._size(blob)
+            if size is None and not self._is_unfinished(blob):
                 continue  # collected since
             mend = ("list_blob", {"blob": blob, "not_before": due})
             detail = f"{blob} of {size or 0:,} bytes is named by no record"
-            yield derivable("orphans", detail, mend, place=str(path))
+            place = f"{self.where}/{blob[:2]}/{blob}"
+            yield derivable("orphans", detail, mend, place=place)
         late = self.db.one(self.sql["late"], before=self.clock() - UPLOAD_SECS * 1000)
         if late and late[0]:
             yield Finding(
@@ -285,20 +290,24 @@ class Check:
                 remedy="storectl serve, or any command on the store, sweeps",
             )
 
-    def _there(self) -> Iterator[str]:
-        folder = self.folder / "blobs"
-        for part in sorted(folder.iterdir()) if folder.is_dir() else ():
-            for path in part.iterdir() if part.is_dir() else ():
-                name = path.name.removesuffix(UNFINISHED)
-                if _BLOB.fullmatch(name):
-                    yield name
+    def _settle(self) -> None:
+        """Find where blobs are."""
+        knows = self._pragma("user_version") >= PLACES_SINCE
+        found = self.db.one(self.sql["blobs_place"]) if knows else None
+        self.where = str(self.folder / "blobs") if found in (None, (OWN,)) else str(found[0])
+        self.blobs = opened(self.where)
+        self.sizes = None if isinstance(self.blobs, Files) else dict(self.blobs.there())
 
+    def _size(self, blob: str) -> int | None:
+        """Bytes of a blob, None if it is not there. A bucket is listed once, not asked for each."""
+        if self.sizes is not None and blob in self.sizes:
+            return self.sizes[blob]
+        try:
+            return self.blobs.size(blob) if self.blobs.has(blob) else None
+        except Local:
+            if self.blobs.has(blob):
+                raise
+            return None
 
-def _size(path: Path) -> int | None:
-    """Bytes of a file, None if it is not there."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise Local(f"{path} cannot be used: {error.strerror}") from None
+    def _is_unfinished(self, blob: str) -> bool:
+        return Path(f"{self.where}/{blob[:2]}/{blob}{UNFINISHED}").exists()

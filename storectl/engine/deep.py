@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from storectl.engine.blobs import Blobs
 from storectl.engine.dataset import ZSTD, unpacked, write_ends
-from storectl.engine.files import Files
 from storectl.engine.finding import derivable, lost
 from storectl.engine.snapshot import DamagedError, Reading
 from storectl.engine.storage import StorageRow
@@ -28,7 +27,7 @@ SLICE = 64
 
 
 def contents(
-    db: Reading, sql: dict[str, str], folder: Path, row: StorageRow, *, trusted: bool
+    db: Reading, sql: dict[str, str], blobs: Blobs, row: StorageRow, *, trusted: bool
 ) -> Iterator[Finding | int]:
     """What is wrong in a storage; between findings bytes that were read.
 
@@ -39,7 +38,7 @@ def contents(
         yield from DatasetContents(db, sql, row).run(trusted)
     elif row.noun == "kvs":
         yield from _records(db, sql, row)
-        yield from _blobs(db, sql, Files(folder / "blobs"), row)
+        yield from _blobs(db, sql, blobs, row)
     else:
         yield from _requests(db, sql, row)
 
@@ -151,19 +150,19 @@ def _record(
 
 
 def _blobs(
-    db: Reading, sql: dict[str, str], files: Files, row: StorageRow
+    db: Reading, sql: dict[str, str], blobs: Blobs, row: StorageRow
 ) -> Iterator[Finding | int]:
-    """Records whose bytes are a file. One that is missing was found already."""
+    """Records whose bytes are a blob. One that is missing was found already."""
     after = ""
     while rows := db.all(sql["blobs"], no=row.no, after=after, limit=SLICE):
         for key, _, digest, blob in rows:
             actual = sha256()
             try:
-                for block in files.open(blob):
+                for block in blobs.open(blob):
                     actual.update(block)
                     yield len(block)
             except Local as error:
-                if files.has(blob):
+                if blobs.has(blob):
                     yield lost("blob", error.message, row, key)
                 continue
             same = actual.digest() == digest

@@ -64,8 +64,11 @@ class Files:
     def there(self) -> Iterator[tuple[str, int]]:
         for part in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
             for path in part.iterdir() if part.is_dir() else ():
-                with suppress(FileNotFoundError), _named(path):  # collected since
-                    yield path.name.removesuffix(UNFINISHED), path.stat().st_size
+                size = None
+                with _named(path), suppress(FileNotFoundError):  # collected since
+                    size = path.stat().st_size
+                if size is not None:
+                    yield path.name.removesuffix(UNFINISHED), size
 
     def _read(self, path: Path) -> Iterator[bytes]:
         with _named(path):

@@ -79,6 +79,7 @@ class Reading:
                 while not backup.done:
                     backup.step(pages)
                     yield backup.remaining, backup.page_count
+            target.execute(statements("backup", "sqlite")["forget_place"]).fetchall()
         except apsw.Error as error:
             if isinstance(error, apsw.CorruptError):
                 raise named(error, self.path) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from storectl.engine import open_store
+from storectl.engine import look_after, open_store
 from storectl.engine import s3 as s3_module
 from storectl.engine.blobs import new_blob
 from storectl.engine.kvs import GRACE_SECS, INLINE_BYTES, UPLOAD_SECS, collect
@@ -22,6 +22,7 @@ from storectl.model.store import TakesLong
 
 from ..buckets import SECRET, Server
 from ..faults import Asked, Proxy
+from .keeping import look
 
 PART = 64 * 1024
 BODY = os.urandom(INLINE_BYTES + 1)
@@ -369,3 +370,44 @@ def test_who_is_in_a_hurry_waits_for_no_bucket(s3: Server, tmp_path: Path) -> No
         with pytest.raises(TakesLong):
             store.kvs.record("~box", "large")
         assert value(store, "small") == b"small"
+
+
+def test_a_check_reads_what_is_in_the_bucket(s3: Server, tmp_path: Path) -> None:
+    url, store_at = s3.bucket(), tmp_path / "store"
+    with opened(store_at, blobs=url) as store:
+        store.kvs.create("box")
+        for key in ("sound", "cut", "gone", "flipped"):
+            put(store, key, BODY)
+        orphan = new_blob()
+        store.blobs.put(orphan, [b"nobody's"])
+        blobs = dict(store._db.all("SELECT key, blob FROM record"))
+    assert {each.place for each in look(store_at)} == {f"{url}/{orphan[:2]}/{orphan}"}
+
+    there = s3.objects(url)
+    for path, body in there.items():
+        if blobs["cut"] in path:
+            s3.write(url, {path: body[:-1]})
+        elif blobs["flipped"] in path:
+            s3.write(url, {path: bytes([body[0] ^ 1]) + body[1:]})
+    Bucket(url).delete(blobs["gone"])
+
+    assert {each.place for each in look(store_at) if each.harm == "lost"} == {
+        "cut", "gone", "flipped",
+    }  # fmt: skip
+
+
+def test_a_backup_holds_what_is_in_the_bucket_and_comes_back_without_it(
+    s3: Server, tmp_path: Path
+) -> None:
+    url, store_at = s3.bucket(), tmp_path / "store"
+    with opened(store_at, blobs=url) as store:
+        store.kvs.create("box")
+        put(store, "large", BODY)
+
+    list(look_after(str(store_at)).back_up(tmp_path / "backup"))
+    list(look_after(str(tmp_path / "again")).restore(tmp_path / "backup"))
+
+    with s3.emptied(url), opened(tmp_path / "again") as again:
+        assert value(again, "large") == BODY
+        put(again, "next", BODY)
+    assert len(s3.objects(url)) == 2

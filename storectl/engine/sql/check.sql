@@ -111,6 +111,9 @@ GROUP BY storage_no;
 -- late --
 SELECT count(*) FROM garbage WHERE not_before < :before;
 
+-- blobs_place --
+SELECT place FROM setting WHERE key = 'blobs';
+
 -- remember_files --
 CREATE TEMP TABLE IF NOT EXISTS file (blob TEXT PRIMARY KEY) WITHOUT ROWID;
 
