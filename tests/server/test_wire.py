@@ -32,7 +32,7 @@ def dataset(api: httpx.Client) -> str:
 
 @pytest.mark.parametrize(
     "path",
-    "/ /v2 /v2/ /v3/datasets /v2/actors /v2/datasets/a/b/c /v2//datasets /x /v2/datasets/".split(),
+    "/v2 /v2/ /v3/datasets /v2/actors /v2/datasets/a/b/c /v2//datasets /x /v2/datasets/".split(),
 )
 def test_an_unknown_route_is_json(api: httpx.Client, path: str) -> None:
     assert error(api.get(path)) == (404, "page-not-found")
