@@ -56,7 +56,12 @@ def page(environ: Mapping[str, Any]) -> Answer | None:
     if file is None or path == "/console/index.html":
         return None
     tag = environ.get("HTTP_IF_NONE_MATCH", "")
-    always = [*SAFE, ("Cache-Control", "no-cache"), ("ETag", f"W/{file.tag}"), ("Vary", "Accept-Encoding")]
+    always = [
+        *SAFE,
+        ("Cache-Control", "no-cache"),
+        ("ETag", f"W/{file.tag}"),
+        ("Vary", "Accept-Encoding"),
+    ]
     if file.tag in (one.strip().removeprefix("W/") for one in tag.split(",")):
         return Answer(304, always)
     headers = [("Content-Type", file.type), *always]
