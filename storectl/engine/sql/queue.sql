@@ -25,8 +25,9 @@ SELECT id, ord IS NULL FROM request
 WHERE storage_no = :no AND id IN (SELECT value FROM json_each(:ids));
 
 -- known @postgres --
+-- An array: to join with a list of IDs PostgreSQL may read the whole queue.
 SELECT id, ord IS NULL FROM request
-WHERE storage_no = :no AND id IN (SELECT json_array_elements_text(CAST(:ids AS json)));
+WHERE storage_no = :no AND id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS json))));
 
 -- there --
 SELECT id, no, ord, locked_until IS NOT NULL AND locked_until > :now, length(body) FROM request
@@ -34,7 +35,7 @@ WHERE storage_no = :no AND id IN (SELECT value FROM json_each(:ids));
 
 -- there @postgres --
 SELECT id, 0, ord, locked_until IS NOT NULL AND locked_until > :now, length(body) FROM request
-WHERE storage_no = :no AND id IN (SELECT json_array_elements_text(CAST(:ids AS json)));
+WHERE storage_no = :no AND id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS json))));
 
 -- insert --
 INSERT INTO request (storage_no, id, ord, body) VALUES (:no, :id, :ord, :body);
@@ -59,7 +60,7 @@ RETURNING ord IS NULL, length(body);
 
 -- delete @postgres --
 DELETE FROM request
-WHERE storage_no = :no AND id IN (SELECT json_array_elements_text(CAST(:ids AS json)))
+WHERE storage_no = :no AND id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS json))))
 RETURNING ord IS NULL, length(body);
 
 -- request --
@@ -127,15 +128,16 @@ FROM head WHERE request.storage_no = head.storage_no AND request.id = head.id
 RETURNING ord, request.id, body;
 
 -- prolong --
+-- + 0: or PostgreSQL may go through all that is locked, by its index.
 UPDATE request SET locked_until = :until, ord = :ord
 WHERE storage_no = :no AND id = :id
-    AND locked_until > :now AND locked_by IS NOT DISTINCT FROM :client_key
+    AND locked_until + 0 > :now AND locked_by IS NOT DISTINCT FROM :client_key
 RETURNING id;
 
 -- unlock --
 UPDATE request SET locked_until = NULL, locked_by = NULL, ord = :ord
 WHERE storage_no = :no AND id = :id
-    AND locked_until > :now AND locked_by IS NOT DISTINCT FROM :client_key
+    AND locked_until + 0 > :now AND locked_by IS NOT DISTINCT FROM :client_key
 RETURNING id;
 
 -- unlock_all --
