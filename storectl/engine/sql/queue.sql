@@ -128,16 +128,16 @@ FROM head WHERE request.storage_no = head.storage_no AND request.id = head.id
 RETURNING ord, request.id, body;
 
 -- prolong --
--- + 0: or PostgreSQL may go through all that is locked, by its index.
+-- coalesce: or PostgreSQL may go through all that is locked, by its index.
 UPDATE request SET locked_until = :until, ord = :ord
 WHERE storage_no = :no AND id = :id
-    AND locked_until + 0 > :now AND locked_by IS NOT DISTINCT FROM :client_key
+    AND coalesce(locked_until, 0) > :now AND locked_by IS NOT DISTINCT FROM :client_key
 RETURNING id;
 
 -- unlock --
 UPDATE request SET locked_until = NULL, locked_by = NULL, ord = :ord
 WHERE storage_no = :no AND id = :id
-    AND locked_until + 0 > :now AND locked_by IS NOT DISTINCT FROM :client_key
+    AND coalesce(locked_until, 0) > :now AND locked_by IS NOT DISTINCT FROM :client_key
 RETURNING id;
 
 -- unlock_all --
