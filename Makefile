@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml
 
-.PHONY: help demo test check setup serve docs crash soak fuzz bench clean
+.PHONY: help demo test check setup serve docs crash scale soak fuzz bench clean
 
 help: ## These words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ docs: $(VENV)/ready ## Generate the command reference and the completion scripts
 crash: $(VENV)/ready ## Servers and transfers killed, power cut, at many more points than `make test` has
 	@KILL_POINTS=200 POWER_SEEDS=50 MODEL_TIMES=20 $(BIN)/python -m pytest tests/e2e/test_kill.py tests/engine/test_power.py tests/contract/test_models.py
 	@CRASH_POINTS=50 FAULT_SEEDS=20 $(BIN)/python -m pytest tests/transfer/test_crash.py tests/transfer/test_kvs_kill.py tests/cli/test_faults.py
+
+scale: $(VENV)/ready ## Large records on Ceph's gateway; needs ceph-mon ceph-mgr ceph-osd radosgw of Debian
+	@S3_SERVER=ceph CI=true $(BIN)/python -m pytest tests/engine/test_s3.py tests/contract/test_kvs_bucket.py tests/server/test_bucket.py
 
 soak: $(VENV)/ready ## A server under mixed load for five minutes: memory, times, size; SOAK_SECS=3600
 	@SOAK_SECS=$${SOAK_SECS:-300} $(BIN)/python -m pytest tests/e2e/test_soak.py --capture=no

@@ -15,6 +15,7 @@ app = App("Explanations.")
 
 OTHER_VARIABLES = [
     ("STORECTL_CONFIG_DIR", "Folder of config.toml and credentials.toml."),
+    ("STORECTL_BLOBS", "Where a new store keeps large records: --blobs of serve, store move."),
     ("STORECTL_STATE_DIR", "Folder of the journals that transfers go on from."),
     ("STORECTL_TOKEN", "Token for the server; wins over a stored one."),
     ("STORECTL_TOKEN_FILE", "File that holds the token, such as a mounted secret."),

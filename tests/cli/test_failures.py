@@ -85,6 +85,8 @@ CALLS: dict[str, list[str] | None] = {
     "open": ["dataset/prices", "--no-browser"],
     "serve": None,
     "backup": None,
+    "store move": None,
+    "store release": None,
     "restore": None,
     "login": None,
     "logout": None,
