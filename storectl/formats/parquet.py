@@ -7,21 +7,17 @@ compressed.
 
 from __future__ import annotations
 
-import sys
-from array import array
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
-from itertools import chain, groupby
-from struct import Struct
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
-import msgspec
 from zstandard import ZstdCompressor, ZstdDecompressor
 
 from storectl.formats import Options, thrift
 from storectl.formats.blocks import decoder, recut
 from storectl.formats.parquet_types import Kind, Place, too_many
+from storectl.formats.parquet_values import SPREAD, levels_as_runs, levels_of_one, size
 from storectl.model.rules import MAX_COLUMNS
 
 PAGE_BYTES = 512 * 1024
@@ -29,6 +25,9 @@ PAGE_BYTES = 512 * 1024
 
 GROUP_BYTES = 8 * 1024 * 1024
 """Of a row group, compressed: what a reader takes at once, and we hold."""
+
+BOUND_BYTES = 64
+"""Of the least and the greatest text of a row group; longer ones are not told."""
 
 _SPOOL_BYTES = 8 * 1024 * 1024
 _MAGIC = b"PAR1"
@@ -43,7 +42,6 @@ _TYPES: dict[Kind, tuple[int, int | None, int | None]] = {
     "json": (6, 19, 12),
 }
 _LIST = (3, 3)
-_size = Struct("<I").pack
 
 
 def write(blocks: Iterable[bytes], options: Options) -> Iterator[bytes]:
@@ -69,7 +67,7 @@ def _keep(blocks: Iterable[bytes], spool: Any, root: Place) -> None:
     for block in recut(blocks, PAGE_BYTES):
         root.meet_objects(decode(block))
         packed = pack(block)
-        spool.write(_size(len(packed)) + packed)
+        spool.write(size(len(packed)) + packed)
 
 
 def _kept(spool: BinaryIO | Any) -> Iterator[list[dict[str, Any]]]:
@@ -88,30 +86,35 @@ class _Column:
     def __init__(self, path: tuple[str, ...], kind: Kind, defined: int, repeated: int) -> None:
         self.path, self.kind = path, kind
         self.defined, self.repeated = defined, repeated
-        self._spread = _SPREAD[kind]
+        self._spread = SPREAD[kind]
         self._pack = ZstdCompressor(3).compress
         self.clear()
 
     def clear(self) -> None:
         """Begin a row group."""
         self.pages: list[bytes] = []
-        self.count = self.plain_bytes = self.bytes = 0
+        self.count = self.plain_bytes = self.bytes = self.nulls = 0
+        self._bounds: list[Any] = []
 
     def add(self, values: list[Any], defined: list[int], repeated: list[int] | None) -> None:
         """Add a page. values: None where there is none; the levels stand beside them."""
         plain = b""
         if repeated is not None and self.repeated:
-            plain += _levels(repeated)
+            plain += levels_as_runs(repeated)
         if None in values:
             here = self.defined
-            plain += _levels(
+            plain += levels_as_runs(
                 [level if value is None else here for value, level in zip(values, defined)]  # noqa: B905
             )
-            body = self._spread([value for value in values if value is not None])
+            there = [value for value in values if value is not None]
+            self.nulls += len(values) - len(there)
         else:
-            plain += _levels_of_one(self.defined, len(values))
-            body = self._spread(values)
-        plain += body
+            plain += levels_of_one(self.defined, len(values))
+            there = values
+        if there and self.kind != "json":
+            met = [*self._bounds, min(there), max(there)]
+            self._bounds = [min(met), max(met)]
+        plain += self._spread(there)
         packed = self._pack(plain)
         head = thrift.struct(
             {
@@ -145,9 +148,25 @@ class _Column:
                 6: thrift.i64(self.plain_bytes),
                 7: thrift.i64(self.bytes),
                 9: thrift.i64(offset),
+                12: self._statistics(),
             }
         )
         return thrift.struct({2: thrift.i64(offset), 3: about})
+
+    def _statistics(self) -> thrift.Value:
+        """What lets a reader pass over a row group: nulls, the least and the greatest value."""
+        bounds = [self._bound(at, value) for at, value in enumerate(self._bounds)]
+        least, greatest = bounds or (None, None)
+        return thrift.struct({3: thrift.i64(self.nulls), 5: greatest, 6: least})
+
+    def _bound(self, at: int, value: Any) -> thrift.Value | None:
+        """The least value, at 0, or the greatest, at 1."""
+        if self.kind == "text":
+            text = value.encode()
+            return thrift.binary(text) if len(text) <= BOUND_BYTES else None
+        if value == 0 and self.kind == "number":  # readers may tell the zeros apart
+            value = 0.0 if at else -0.0
+        return thrift.binary(self._spread([value]))
 
 
 class _Node:
@@ -247,6 +266,7 @@ def _file(root: Place, pages: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]
     nodes = [_Node(place, name, (), 0, 0) for name, place in root.fields.items()]
     columns = [column for node in nodes for column in node.columns()]
     yield _MAGIC
+    orders = [thrift.struct({1: thrift.struct({})}) for _ in columns]
     offset, rows, total = len(_MAGIC), 0, 0
     groups: list[thrift.Value] = []
     for items in pages:
@@ -264,8 +284,8 @@ def _file(root: Place, pages: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]
         groups.append(_group(columns, rows, offset))
         total += rows
         yield from _pages(columns)
-    footer = _footer(nodes, groups, total)
-    yield footer + _size(len(footer)) + _MAGIC
+    footer = _footer(nodes, groups, total, orders)
+    yield footer + size(len(footer)) + _MAGIC
 
 
 def _pages(columns: list[_Column]) -> Iterator[bytes]:
@@ -292,7 +312,10 @@ def _group(columns: list[_Column], rows: int, offset: int) -> thrift.Value:
     )
 
 
-def _footer(nodes: list[_Node], groups: list[thrift.Value], rows: int) -> bytes:
+def _footer(
+    nodes: list[_Node], groups: list[thrift.Value], rows: int, orders: list[thrift.Value]
+) -> bytes:
+    """orders: of each column, that its least and greatest values are those of its type."""
     root = thrift.struct({4: thrift.binary(b"items"), 5: thrift.i32(len(nodes))})
     schema = chain([root], *(node.schema() for node in nodes))
     return thrift.struct(
@@ -302,6 +325,7 @@ def _footer(nodes: list[_Node], groups: list[thrift.Value], rows: int) -> bytes:
             3: thrift.i64(rows),
             4: thrift.array(thrift.STRUCT, groups),
             6: thrift.binary(b"storectl"),
+            7: thrift.array(thrift.STRUCT, orders),
         }
     ).body
 
@@ -324,55 +348,6 @@ def _element(
             10: None if logical is None else thrift.struct({logical: thrift.struct({})}),
         }
     )
-
-
-def _levels(levels: list[int]) -> bytes:
-    """Levels as runs, behind their size."""
-    body = b"".join([_run(level, len(list(run))) for level, run in groupby(levels)])
-    return _size(len(body)) + body
-
-
-def _levels_of_one(level: int, count: int) -> bytes:
-    body = _run(level, count)
-    return _size(len(body)) + body
-
-
-@lru_cache(1024)
-def _run(level: int, count: int) -> bytes:
-    return thrift.varint(count << 1) + bytes([level])
-
-
-def _texts(values: list[str]) -> bytes:
-    texts = [value.encode() for value in values]
-    return b"".join(chain.from_iterable(zip(map(_size, map(len, texts)), texts, strict=True)))
-
-
-def _json(values: list[Any]) -> bytes:
-    return _texts([msgspec.json.encode(value).decode() for value in values])
-
-
-def _booleans(values: list[bool]) -> bytes:
-    bits = "".join(["1" if value else "0" for value in reversed(values)])
-    return int(bits or "0", 2).to_bytes((len(values) + 7) // 8, "little")
-
-
-def _numbers(code: str) -> Callable[[list[Any]], bytes]:
-    def spread(values: list[Any]) -> bytes:
-        numbers = array(code, values)
-        if sys.byteorder == "big":
-            numbers.byteswap()
-        return numbers.tobytes()
-
-    return spread
-
-
-_SPREAD: dict[Kind, Callable[[list[Any]], bytes]] = {
-    "boolean": _booleans,
-    "integer": _numbers("q"),
-    "number": _numbers("d"),
-    "text": _texts,
-    "json": _json,
-}
 
 
 def _utf8(name: str) -> bytes:

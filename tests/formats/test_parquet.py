@@ -125,6 +125,82 @@ def test_the_type_of_a_column_holds_every_value(values: list[Any], kind: str) ->
     assert plain(found) == plain(items)
 
 
+@pytest.mark.parametrize(
+    ("values", "least", "greatest"),
+    [
+        ([3, None, -(2**63), 5], -(2**63), 5),
+        ([0.5, -1, None], -1.0, 0.5),
+        ([True, None], True, True),
+        (["b", "é", "", None, "z"], "", "é"),
+        (["\uffff", "\U0001f600"], "\uffff", "\U0001f600"),
+        ([None], None, None),
+        (["a", 1], None, None),
+        (["x" * 65, "a"], None, None),
+    ],
+)
+def test_readers_find_the_least_and_greatest_values_and_the_nulls(
+    values: list[Any], least: Any, greatest: Any
+) -> None:
+    file = io.BytesIO(written("parquet", [{"a": value} for value in values]))
+
+    found = pq.ParquetFile(file).metadata.row_group(0).column(0).statistics
+
+    assert found.null_count == values.count(None)
+    assert found.has_min_max == (least is not None)
+    assert not found.has_min_max or (found.min, found.max) == (least, greatest)
+
+
+def test_zeros_are_bounds_of_either_sign() -> None:
+    file = io.BytesIO(written("parquet", b'{"a":0.0}\n{"a":-0.0}\n'))
+
+    found = pq.ParquetFile(file).metadata.row_group(0).column(0).statistics
+
+    assert (str(found.min), str(found.max)) == ("-0.0", "0.0")
+
+
+def test_what_is_in_lists_and_objects_has_bounds_too() -> None:
+    items: list[Item] = [
+        {"l": [3, 1, None], "o": {"t": "b"}},
+        {"l": [], "o": None},
+        {"o": {"t": "a"}},
+    ]
+
+    group = pq.ParquetFile(io.BytesIO(written("parquet", items))).metadata.row_group(0)
+
+    lists, texts = (group.column(at).statistics for at in (0, 1))
+    assert (lists.min, lists.max, lists.null_count) == (1, 3, 3)
+    assert (texts.min, texts.max, texts.null_count) == ("a", "b", 1)
+
+
+def test_row_groups_are_passed_over_by_their_bounds_and_nothing_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storectl.formats.parquet.GROUP_BYTES", 10_000)
+    monkeypatch.setattr("storectl.formats.parquet.PAGE_BYTES", 20_000)
+    file = tmp_path / "items.parquet"
+    chance = Random(7)
+    items: list[Item] = [
+        {"n": n, "f": n / 8, "t": f"{n:06}é", "x": chance.randbytes(20).hex()} for n in range(5_000)
+    ]
+    file.write_bytes(written("parquet", items))
+
+    groups = pq.ParquetFile(file).metadata.num_row_groups
+    with duckdb.connect() as database:
+        for where in ("n = 4321", "f = 540.125", "t = '004321é'"):
+            query = f"select n from '{file}' where {where}"
+            assert database.execute(query).fetchall() == [(4321,)]
+        bounds = database.execute(
+            f"select stats_min_value, stats_max_value from parquet_metadata('{file}') "
+            "where path_in_schema = 't' order by row_group_id"
+        ).fetchall()
+
+    assert groups > 10
+    assert [one for pair in bounds for one in pair] == sorted(
+        one for pair in bounds for one in pair
+    )
+    assert (bounds[0][0], bounds[-1][1]) == ("000000é", "004999é")
+
+
 def test_the_last_item_may_bring_a_column_and_change_a_type() -> None:
     items: list[Item] = [{"n": n} for n in range(60_000)]
     items += [{"n": "text", "late": True}]
