@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 ALONE = ("startup", "bulk", "calls", "server")
 WITH_PEERS = ("items", "tables", "queues", "records", "client", "memory")
-PARTS = ALONE + WITH_PEERS
+USUAL = ALONE + WITH_PEERS
+PARTS = (*USUAL, "scale")
+"""The last only where it is asked for: it needs a PostgreSQL."""
+
 OUTPUT = Path(__file__).parents[1] / ".bench" / "last.json"
 
 
@@ -47,7 +50,7 @@ def main() -> None:
     begin = time.monotonic()
     rows: list[Row] = []
     for part in PARTS:
-        if part in (chosen.only or PARTS):
+        if part in (chosen.only or USUAL):
             with tempfile.TemporaryDirectory(prefix="storectl-bench-") as name:
                 rows += measured(part, Path(name), chosen)
             results.write(rows, chosen.output)  # what there is, should the next part be stopped
@@ -80,8 +83,8 @@ def alone(part: str, folder: Path, *, quick: bool, tiny: bool) -> list[Row]:
         return embedded.bulk(folder, 200_000 if quick else 1_000_000, 3 if quick else 5)
     if part == "calls":
         return embedded.calls(folder, 100 if quick else 1000, 2 if quick else 5)
-    count = 2 if quick else 5
-    return served.measure(folder, [1, 16, 64], count, 1 if quick else 2, 2**24 if tiny else 10**8)
+    count, large = 2 if quick else 5, 2**24 if tiny else 100 * 2**20
+    return served.measure(folder, [1, 16, 64], count, 1 if quick else 2, large)
 
 
 if __name__ == "__main__":

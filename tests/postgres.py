@@ -20,8 +20,6 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
 HOW = "apt-get install postgresql; pip install -e '.[postgres]'"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -141,6 +139,8 @@ def programs() -> Path | None:
 
 def required() -> Path:
     """The programs; else the test that asks is skipped, or fails if this is CI."""
+    import pytest  # benchmarks have none
+
     found = programs()
     if found is None or find_spec("psycopg") is None:
         assert not os.environ.get("CI"), f"there is no PostgreSQL: {HOW}"
