@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -13,7 +14,7 @@ from storectl.cli import ALIASES, COMMANDS
 from storectl.cli.flags import Flags
 from storectl.cli.output import Output
 from storectl.cli.settings import Settings, settle
-from storectl.cli.target import Chooser, Target
+from storectl.cli.target import Chooser, Target, store_place
 from storectl.config import Config, Credential
 from storectl.errors import InvalidInput, NotFound
 from storectl.model import rules
@@ -104,13 +105,14 @@ class Session:
         """Move a store to another place; large records to `blobs`."""
         from storectl.engine.move import move
 
-        return move(source, target, blobs)
+        from_place = store_place(source, "SOURCE", os.environ)
+        return move(from_place, store_place(target, "TARGET", os.environ), blobs)
 
     def release(self, source: str) -> bool:
         """Let a store be used again that a move has left; False if none has."""
         from storectl.engine.move import release
 
-        return release(source)
+        return release(store_place(source, "SOURCE", os.environ))
 
     @property
     def reached(self) -> Target | None:

@@ -53,8 +53,8 @@ def move(
     release`.
 
     Examples:
-      storectl store move ./data postgresql://db.example.com/storectl --blobs s3://box/records
-      storectl store move postgresql://db.example.com/storectl ./data
+      storectl store move ./data postgresql://db/storectl --blobs s3://box/records
+      storectl store move postgresql://db/storectl ./data
     """
     session = ctx.obj
     copies: list[Copied] = []

@@ -75,6 +75,18 @@ def _leads(folder: Path) -> bool:
         return db.execute("SELECT 1 FROM lease").fetchone() is not None
 
 
+def test_a_password_among_the_arguments_is_refused_and_not_repeated(
+    here: Here, filled: Path
+) -> None:
+    place = "postgresql://me:hush@127.0.0.1:9/x"
+
+    for words in (["move", "store", place], ["move", place, "new"], ["release", place]):
+        refused = here("store", *words)
+        assert refused.code == 2
+        assert "holds a password" in refused.err
+        assert "hush" not in refused.err
+
+
 def test_large_records_go_where_blobs_says(
     here: Here, filled: Path, s3: Server, tmp_path: Path
 ) -> None:
