@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -205,13 +206,15 @@ def _request(
     db: Reading, sql: dict[str, str], row: StorageRow, no: int, id: str
 ) -> Iterator[Finding | int]:
     try:
-        ((handled, body),) = db.all(sql["request"], no=no)
+        ((handled, crc, body),) = db.all(sql["request"], no=no)
         said = _decode(body)
     except (DamagedError, TypeError, ValueError) as error:
         yield lost("requests", f"cannot be read: {error}", row, id)
         return
     if rules.request_id(said.unique_key) != id:
         yield lost("requests", "ID is not that of its uniqueKey", row, id)
+    elif crc is not None and crc != crc32(body):
+        yield lost("requests", "bytes are not those that were kept", row, id)
     elif bool(handled) != (said.handled_at is not None):
         state = "handled" if handled else "pending"
         detail = f"stands as {state}, its handledAt says otherwise"

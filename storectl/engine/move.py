@@ -77,7 +77,7 @@ TABLES = (
         2,
         100,
     ),
-    _table("request", "storage_no id ord locked_until locked_by lock_gen body", 2, 1000),
+    _table("request", "storage_no id ord locked_until locked_by lock_gen crc body", 2, 1000),
     _table("answered", "storage_no key at answer", 2, 100),
 )
 """In the order in which they are filled: what others refer to comes first."""

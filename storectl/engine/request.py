@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+from zlib import crc32
 
 import msgspec
 from msgspec import Struct
@@ -111,7 +112,13 @@ class Writes:
         self.tx.many(
             self.sql["insert"],
             [
-                {"no": no, "id": id, "ord": None if is_handled else next(places), "body": body}
+                {
+                    "no": no,
+                    "id": id,
+                    "ord": None if is_handled else next(places),
+                    "crc": crc32(body),
+                    "body": body,
+                }
                 for id, _, is_handled, body in fresh
             ],
         )
@@ -150,6 +157,7 @@ class Writes:
                     "id": each.id,
                     "request_no": was.no,
                     "ord": None if each.handled else next(places) if move else was.ord,
+                    "crc": crc32(each.body),
                     "body": each.body,
                 }
                 for (each, was), move in zip(pairs, moves, strict=True)

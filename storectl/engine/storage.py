@@ -29,9 +29,6 @@ ERASE_ROWS = 500
 ROWS = 100
 """Storages whose row a keeper remembers: writers that wait for one commit ask for it once."""
 
-FORGET_MS = 60_000
-"""How often answers that are over 24 hours old are forgotten."""
-
 
 class StorageRow(Struct, frozen=True):
     """A row of table `storage`, its columns in their order."""
@@ -136,7 +133,6 @@ class Keeper(Generic[Kind]):
         self.clock = clock
         self.token_id = token_id
         self.retention = Retention(db, clock)
-        self._forgot_at = 0
         self._memory = Memory(db, most=ROWS)
         self.sql = statements(self.noun, db.dialect)
         self.shared = statements("storage", db.dialect)
@@ -339,15 +335,9 @@ class Keeper(Generic[Kind]):
         return row[0] if row else None
 
     def answer(self, tx: Tx, no: int, key: str | None, answer: bytes) -> None:
-        """Remember the answer to a write."""
-        if key is None:
-            return
-        now = self.clock()
-        tx.all(self.shared["answer"], no=no, key=key, now=now, answer=answer)
-        if now - self._forgot_at > FORGET_MS:
-            self._forgot_at = now
-            before = now - rules.IDEMPOTENCY_SECS * 1000
-            tx.all(self.shared["forget_old_answers"], before=before)
+        """Remember the answer to a write, until a sweep finds that it is too old."""
+        if key is not None:
+            tx.all(self.shared["answer"], no=no, key=key, now=self.clock(), answer=answer)
 
     def describe(self, row: StorageRow, username: str | None) -> Kind:
         """The row as the API shows it. Nouns add their own fields."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from storectl.engine import open_store
 from storectl.errors import Local
+from storectl.model import rules
 from storectl.model.dataset import ItemsQuery
 from storectl.model.storage import ListQuery
 
@@ -153,6 +154,11 @@ LOST = {
         "UPDATE record SET body = NULL WHERE key = 'small'",
         "record",
         "small",
+    ),
+    "a byte of a request": (
+        "UPDATE request SET body = CAST(replace(CAST(body AS TEXT), 'com/12', 'cam/12') AS BLOB)",
+        "requests",
+        rules.request_id("u12"),
     ),
     "the ID of a request": (
         "UPDATE request SET id = 'aaaaaaaaaaaaaaa' WHERE ord = 9",

@@ -76,7 +76,7 @@ FROM request WHERE storage_no = :no;
 SELECT no, id FROM request WHERE storage_no = :no AND id > :after ORDER BY id LIMIT :limit;
 
 -- request --
-SELECT ord IS NULL, body FROM request WHERE no = :no;
+SELECT ord IS NULL, crc, body FROM request WHERE no = :no;
 
 -- lost_owners --
 -- Contents of storages that are neither there nor being deleted.

@@ -153,19 +153,20 @@ SELECT * FROM unnest(
 );
 
 -- request --
-SELECT storage_no, id, ord, locked_until, locked_by, lock_gen, body
+SELECT storage_no, id, ord, locked_until, locked_by, lock_gen, crc, body
 FROM request WHERE (storage_no, id) > (:after_storage_no, :after_id)
     AND EXISTS (SELECT 1 FROM storage WHERE no = storage_no)
 ORDER BY storage_no, id LIMIT :limit;
 
 -- add_request --
-INSERT INTO request (storage_no, id, ord, locked_until, locked_by, lock_gen, body)
-VALUES (:storage_no, :id, :ord, :locked_until, :locked_by, :lock_gen, :body);
+INSERT INTO request (storage_no, id, ord, locked_until, locked_by, lock_gen, crc, body)
+VALUES (:storage_no, :id, :ord, :locked_until, :locked_by, :lock_gen, :crc, :body);
 
 -- add_request @postgres --
-INSERT INTO request (storage_no, id, ord, locked_until, locked_by, lock_gen, body)
+INSERT INTO request (storage_no, id, ord, locked_until, locked_by, lock_gen, crc, body)
 SELECT * FROM unnest(
-    :storage_no[], :id[], :ord[], :locked_until[], :locked_by[], :lock_gen[], :body[]
+    :storage_no[], :id[], :ord[], :locked_until[], :locked_by[], :lock_gen[], :crc[],
+    :body[]
 );
 
 -- answered --

@@ -38,19 +38,21 @@ SELECT id, 0, ord, locked_until IS NOT NULL AND locked_until > :now, length(body
 WHERE storage_no = :no AND id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS json))));
 
 -- insert --
-INSERT INTO request (storage_no, id, ord, body) VALUES (:no, :id, :ord, :body);
+INSERT INTO request (storage_no, id, ord, crc, body) VALUES (:no, :id, :ord, :crc, :body);
 
 -- insert @postgres --
-INSERT INTO request (storage_no, id, ord, body)
-SELECT * FROM unnest(:no[], :id[], :ord[], :body[]);
+INSERT INTO request (storage_no, id, ord, crc, body)
+SELECT * FROM unnest(:no[], :id[], :ord[], :crc[], :body[]);
 
 -- update --
-UPDATE request SET ord = :ord, locked_until = NULL, locked_by = NULL, body = :body
+UPDATE request
+SET ord = :ord, locked_until = NULL, locked_by = NULL, crc = :crc, body = :body
 WHERE no = :request_no;
 
 -- update @postgres --
-UPDATE request SET ord = new.ord, locked_until = NULL, locked_by = NULL, body = new.body
-FROM unnest(:no[], :id[], :ord[], :body[]) AS new (no, id, ord, body)
+UPDATE request
+SET ord = new.ord, locked_until = NULL, locked_by = NULL, crc = new.crc, body = new.body
+FROM unnest(:no[], :id[], :ord[], :crc[], :body[]) AS new (no, id, ord, crc, body)
 WHERE storage_no = new.no AND request.id = new.id;
 
 -- delete --
