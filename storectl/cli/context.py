@@ -99,9 +99,7 @@ class Session:
 
         return look_after(str(target.store))
 
-    def move(
-        self, source: str, target: str, blobs: str | None
-    ) -> Iterator[Scope | Step | Copied]:
+    def move(self, source: str, target: str, blobs: str | None) -> Iterator[Scope | Step | Copied]:
         """Move a store to another place; large records to `blobs`."""
         from storectl.engine.move import move
 

@@ -154,11 +154,11 @@ def test_how_far_it_has_come_is_told(source: Path, target: Path) -> None:
 
 
 def test_a_move_that_ended_anywhere_goes_on(full: Path, tmp_path: Path) -> None:
-    """After each page in turn; the last ends are inside of the reading back."""
+    """After every second page; the last ends are inside of the reading back."""
     before = rows(full)
     points = len(list(move(str(shutil.copytree(full, tmp_path / "a")), str(tmp_path / "b"), None)))
 
-    for point in range(1, points):
+    for point in range(1, points, 2):
         source = Path(shutil.copytree(full, tmp_path / f"from-{point}"))
         target = tmp_path / f"to-{point}"
         coming = move(str(source), str(target), None)
