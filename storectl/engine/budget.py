@@ -56,10 +56,9 @@ class SharedBudget:
                 return 0.0
         count = max(rate // PART, 1)
         try:
-            row = self._db.once(self._sql["take"], key=key, rate=rate, count=count)
+            (row,) = self._db.commit(self._sql["take"], key=key, rate=rate, count=count)
         except Unavailable:
             return 0.0
-        assert row is not None
         given, *window, at_us = row
         if given:
             self._hold(key, Held(given - 1, now + KEPT_SECS if given > 1 else now))

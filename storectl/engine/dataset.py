@@ -16,6 +16,7 @@ from zlib import crc32
 import msgspec
 
 from storectl.engine.db import Tx
+from storectl.engine.retention import TOUCH_MS
 from storectl.engine.schema import check_items, check_schema
 from storectl.engine.storage import Keeper, StorageRow, common
 from storectl.errors import InvalidInput, Local, NotFound
@@ -29,6 +30,9 @@ SMALL_BYTES = 16 * 1024
 TAIL_BYTES = CHUNK_BYTES
 TAIL_ROWS = 512
 PAGE_CHUNKS = 16
+MOST_PUSHED = 10_000
+"""Datasets whose number is remembered, where one statement is enough to push."""
+
 RAW, ZSTD = 0, 1
 
 
@@ -36,6 +40,10 @@ class Datasets(Keeper[Dataset]):
     """The keeper of datasets. See model/dataset.py for the promise."""
 
     noun = "dataset"
+
+    def __init__(self, *of: Any) -> None:
+        super().__init__(*of)
+        self._pushed: dict[str, int] = {}
 
     def items(self, ref: str, query: ItemsQuery) -> ItemsPage:
         row = self.find(ref)
@@ -70,6 +78,12 @@ class Datasets(Keeper[Dataset]):
         )
 
     def push(self, ref: str, items: Items, *, idempotency_key: str | None = None) -> None:
+        small = len(items.lines) < SMALL_BYTES
+        rows: list[dict[str, Any]] | None = None
+        if ref in self._pushed and idempotency_key is None and len(items):
+            rows = chunks_of(items, small)
+            if len(rows) == 1 and self._push(self._pushed[ref], items, rows[0], small):
+                return
         row = self.find(ref)
         no, count = row.no, len(items)
         if not count:
@@ -77,15 +91,10 @@ class Datasets(Keeper[Dataset]):
             return
         if row.schema is not None:
             check_items(row.schema, items)
-        small = len(items.lines) < SMALL_BYTES
-        rows = [packed(part, compress=not small) for part in items.split(CHUNK_BYTES)]
-        taken = {
-            "no": no,
-            "count": count,
-            "clean": items.clean,
-            "bytes": len(items.lines),
-            "small": int(small),
-        }
+        elif "push" in self.sql and ref == row.id and len(self._pushed) < MOST_PUSHED:
+            self._pushed[ref] = no
+        rows = rows or chunks_of(items, small)
+        taken = {"no": no, **counts(items, small)}
 
         def work(tx: Tx) -> None:
             if idempotency_key is not None:
@@ -96,17 +105,31 @@ class Datasets(Keeper[Dataset]):
             if found is None:
                 raise NotFound.of("dataset", ref)
             first, tail_first, tail_rows, tail_bytes = found
-            full = tail_rows >= TAIL_ROWS or tail_bytes >= TAIL_BYTES
             if tail_rows and not small:
                 self._fold(tx, no, tail_first)
             at = first
             for chunk in rows:
                 tx.all(self.sql["append"], no=no, first=at, **chunk)
                 at += chunk["count"]
-            if small and full:
+            if small and is_full(tail_rows, tail_bytes):
                 self._fold(tx, no, tail_first)
 
         self.db.write(work)
+
+    def _push(self, no: int, items: Items, chunk: dict[str, Any], small: bool) -> bool:
+        """Append one chunk in one statement; False, and nothing is done, where that cannot be."""
+        now = self.clock()
+        values = {"no": no, "now": now, "since": now - TOUCH_MS, **counts(items, small), **chunk}
+        tails = self.db.commit(self.sql["push"], **values)
+        if tails and small and is_full(*tails[0]):
+            self.db.write(lambda tx: self._fold_full(tx, no))
+        return bool(tails)
+
+    def _fold_full(self, tx: Tx, no: int) -> None:
+        """Fold the tail, unless somebody just has."""
+        tail = tx.one(self.sql["tail_of"], no=no)
+        if tail is not None and is_full(*tail[1:]):
+            self._fold(tx, no, tail[0])
 
     def keeps_keys(self) -> bool:
         return True
@@ -203,6 +226,26 @@ class Datasets(Keeper[Dataset]):
         first, size, ends = rows[-1]
         after = size - read_ends(ends, size)[stop - first - 1] if ends is not None else 0
         return sum(int(row[1]) for row in rows) - before - after
+
+
+def is_full(tail_rows: int, tail_bytes: int) -> bool:
+    """Whether a tail has grown enough to be folded."""
+    return tail_rows >= TAIL_ROWS or tail_bytes >= TAIL_BYTES
+
+
+def chunks_of(items: Items, small: bool) -> list[dict[str, Any]]:
+    """The columns of the chunks that a push becomes."""
+    return [packed(part, compress=not small) for part in items.split(CHUNK_BYTES)]
+
+
+def counts(items: Items, small: bool) -> dict[str, int]:
+    """What a push adds to the row of its dataset."""
+    return {
+        "count": len(items),
+        "clean": items.clean,
+        "bytes": len(items.lines),
+        "small": int(small),
+    }
 
 
 _of_thread = local()

@@ -59,7 +59,7 @@ class Db(Protocol):
         """
         ...
 
-    def once(self, sql: str, **values: Any) -> Row | None:
+    def commit(self, sql: str, **values: Any) -> list[Row]:
         """One statement that writes, as a transaction of its own."""
         ...
 

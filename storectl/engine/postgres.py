@@ -96,7 +96,9 @@ class PostgresTx:
         self.changes_rights |= statement.changes_rights
         cursor = self._cursor
         cursor.execute(statement.text, [values[name] for name in statement.names], prepare=True)
-        return cursor.fetchall() if cursor.description is not None else []
+        result = cursor.pgresult
+        assert result is not None
+        return cursor.fetchall() if result.nfields else []
 
     def one(self, sql: str, **values: Any) -> Row | None:
         rows = self.all(sql, **values)
@@ -151,10 +153,10 @@ class PostgresDb:
             self._forget()
         return answer
 
-    def once(self, sql: str, **values: Any) -> Row | None:
-        def work(connection: Connection) -> Row | None:
+    def commit(self, sql: str, **values: Any) -> list[Row]:
+        def work(connection: Connection) -> list[Row]:
             try:
-                return PostgresTx(connection).one(sql, **values)
+                return PostgresTx(connection).all(sql, **values)
             except psycopg.Error as error:
                 if is_lost(error):
                     raise self._in_doubt() from None

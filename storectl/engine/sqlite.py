@@ -138,8 +138,8 @@ class SqliteDb:
             raise job.error
         return job.answer  # type: ignore[return-value]
 
-    def once(self, sql: str, **values: Any) -> Row | None:
-        return self.write(lambda tx: tx.one(sql, **values))
+    def commit(self, sql: str, **values: Any) -> list[Row]:
+        return self.write(lambda tx: tx.all(sql, **values))
 
     def together(self, works: Sequence[Callable[[], Answer]]) -> list[Answer]:
         def all_of_them(_: SqliteTx) -> list[Answer]:

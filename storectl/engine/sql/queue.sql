@@ -35,7 +35,8 @@ WHERE storage_no = :no AND id IN (SELECT value FROM json_each(:ids));
 
 -- there @postgres --
 SELECT id, 0, ord, locked_until IS NOT NULL AND locked_until > :now, length(body) FROM request
-WHERE storage_no = :no AND id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS json))));
+WHERE storage_no = :no AND id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS json))))
+ORDER BY id FOR UPDATE;
 
 -- insert --
 INSERT INTO request (storage_no, id, ord, crc, body) VALUES (:no, :id, :ord, :crc, :body);
@@ -128,6 +129,37 @@ UPDATE request
 SET locked_until = :until, locked_by = :client_key, lock_gen = lock_gen + 1
 FROM head WHERE request.storage_no = head.storage_no AND request.id = head.id
 RETURNING ord, request.id, body;
+
+-- take @postgres --
+-- Lock the head and count that, in one round trip: what is free, and what was locked until
+-- now, by its place. MATERIALIZED and SKIP LOCKED as above. Of the storage's row nothing is
+-- held before the requests are.
+WITH free AS MATERIALIZED (
+    SELECT id, ord FROM request
+    WHERE storage_no = :no AND locked_until IS NULL AND ord > -9000000000000000000
+    ORDER BY ord LIMIT :limit FOR UPDATE SKIP LOCKED
+), over AS MATERIALIZED (
+    SELECT id, ord FROM request WHERE storage_no = :no AND locked_until <= :now
+    ORDER BY ord LIMIT :limit FOR UPDATE SKIP LOCKED
+), head AS MATERIALIZED (
+    SELECT id FROM (SELECT id, ord FROM free UNION ALL SELECT id, ord FROM over) AS both_kinds
+    ORDER BY ord LIMIT :limit
+), taken AS (
+    UPDATE request
+    SET locked_until = :until, locked_by = :client_key, lock_gen = lock_gen + 1
+    FROM head WHERE storage_no = :no AND request.id = head.id
+    RETURNING ord, request.id, body
+), booked AS (
+    UPDATE storage
+    SET write_count = write_count + (SELECT count(*) FROM head),
+        many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
+            THEN 1 ELSE many_clients END,
+        client_key = coalesce(client_key, :client_key),
+        modified_at = :now, accessed_at = :now
+    WHERE no = :no AND EXISTS (SELECT 1 FROM head)
+    RETURNING many_clients
+)
+SELECT ord, id, body, many_clients FROM taken, booked;
 
 -- prolong --
 -- coalesce: or PostgreSQL may go through all that is locked, by its index.
