@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import axe_playwright_python
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from storectl import engine
 from storectl.engine.store import EngineStore
@@ -93,21 +102,65 @@ def allowed() -> list[str]:
     return []
 
 
-@pytest.fixture
-def visitor(browser: Browser, served: str, allowed: list[str]) -> Iterator[Page]:
-    """A page without a token, not opened yet. Any error that the browser tells of fails."""
+@pytest.fixture(scope="session")
+def tab(browser: Browser, served: str) -> Iterator[Page]:
+    """The tab that all tests of a worker use: to load the console anew takes most of a second."""
+    context = new_context(browser, served)
+    page = context.new_page()
+    page.goto("/")
+    yield page
+    context.close()
+
+
+def new_context(browser: Browser, served: str) -> BrowserContext:
     context = browser.new_context(base_url=served, viewport=WIDE, accept_downloads=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=served)
     context.set_default_timeout(MOST_MS)
     expect.set_options(timeout=MOST_MS)
-    page = context.new_page()
+    return context
+
+
+@contextmanager
+def no_errors(page: Page, allowed: list[str]) -> Iterator[Page]:
+    """Any error that the browser tells of, and no test expects, fails."""
     errors: list[str] = []
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def heard(said: ConsoleMessage) -> None:
+        if said.type == "error":
+            errors.append(said.text)
+
+    def thrown(error: Error) -> None:
+        errors.append(str(error))
+
+    page.on("console", heard)
+    page.on("pageerror", thrown)
     yield page
-    context.close()
-    left = [told for told in errors if not any(re.search(one, told) for one in allowed)]
-    assert left == []
+    page.remove_listener("console", heard)
+    page.remove_listener("pageerror", thrown)
+    assert [told for told in errors if not any(re.search(one, told) for one in allowed)] == []
+
+
+@pytest.fixture
+def visitor(tab: Page, allowed: list[str]) -> Iterator[Page]:
+    """A page of someone who has given no token yet, as a session leaves it that was ended."""
+    tab.unroute_all()
+    tab.set_viewport_size(WIDE)
+    tab.emulate_media(color_scheme="light", reduced_motion="reduce")
+    if not tab.url.startswith("http"):
+        tab.goto("/")
+    tab.evaluate("dispatchEvent(new CustomEvent('signedout', {detail: {message: ''}}))")
+    tab.get_by_label("API token").wait_for()
+    with no_errors(tab, allowed):
+        yield tab
+
+
+@pytest.fixture
+def newcomer(browser: Browser, served: str, allowed: list[str]) -> Iterator[Page]:
+    """A tab of a browser that knows nothing of the console, not opened yet."""
+    context = new_context(browser, served)
+    with no_errors(context.new_page(), allowed) as page:
+        yield page
+        context.close()
 
 
 @pytest.fixture
@@ -116,6 +169,11 @@ def page(visitor: Page, token: str) -> Page:
     visitor.goto(f"/#token={token}")
     visitor.get_by_role("heading", name="Datasets", level=1).wait_for()
     return visitor
+
+
+def refresh(page: Page) -> None:
+    """What the page asks for every few seconds, at once: as when its window is looked at again."""
+    page.evaluate("dispatchEvent(new Event('focus'))")
 
 
 @pytest.fixture
@@ -129,15 +187,13 @@ def shot(visitor: Page) -> Callable[[str], None]:
 
     def take(name: str) -> None:
         SHOTS.mkdir(parents=True, exist_ok=True)
-        for width, size, own in (("1440", WIDE, "light"), ("390", PHONE, "dark")):
+        for width, size, own in (("390", PHONE, "dark"), ("1440", WIDE, "light")):
             visitor.set_viewport_size(size)
-            for scheme in ("light", "dark") if everything else (own,):
-                visitor.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            for scheme in ("dark", "light") if everything else (own,):
+                visitor.emulate_media(color_scheme=scheme)
                 visitor.screenshot(path=SHOTS / f"{name}-{width}-{scheme}.png")
             overflow = "document.documentElement.scrollWidth - window.innerWidth"
             assert visitor.evaluate(overflow) <= 0, f"{name} is wider than {width} px"
-        visitor.set_viewport_size(WIDE)
-        visitor.emulate_media(color_scheme="light")
 
     return take
 
@@ -148,9 +204,10 @@ def axe() -> Callable[[Page], None]:
     source = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 
     def check(page: Page) -> None:
-        page.evaluate(source)
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(source)
         for scheme, rules in (("light", ""), ("dark", ", runOnly: ['color-contrast']")):
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.emulate_media(color_scheme=scheme)
             found = page.evaluate(f"axe.run(document, {{resultTypes: ['violations']{rules}}})")
             told = [
                 f"{scheme}: {one['id']}: {node['html']} {node['failureSummary']}"

@@ -14,6 +14,8 @@ import httpx
 import pytest
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
+from .conftest import refresh
+
 JSON = "application/json; charset=utf-8"
 RUN = "document.title = 'it ran'"
 TOO_MANY = 230
@@ -124,6 +126,7 @@ def test_a_record_that_is_written_elsewhere_appears_by_itself(page: Page, record
     expect(page.get_by_role("heading", name="No records yet")).to_be_visible()
 
     records.put("LATE", "1")
+    refresh(page)
 
     expect(page.get_by_role("button", name="LATE", exact=True)).to_be_visible()
 

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 
 from storectl.engine.store import EngineStore
 
+from .conftest import refresh
+
 KINDS = {
     "datasets": ("/v2/datasets", "Datasets", "dataset"),
     "kvs": ("/v2/key-value-stores", "Key-value stores", "key-value store"),
@@ -109,8 +111,7 @@ def test_search_sort_and_whose_are_kept_in_the_address(page: Page, api: httpx.Cl
     for name, count in (("shop-a", 3), ("shop-b", 12), ("news", 1)):
         id = api.post("/v2/datasets", params={"name": name}).json()["data"]["id"]
         api.post(f"/v2/datasets/{id}/items", json=[{"n": n} for n in range(count)])
-    page.goto("/#/datasets")
-    page.reload()
+    refresh(page)
 
     page.get_by_label("Search datasets").fill("SHOP")
     expect(page.get_by_role("row")).to_have_count(3)
@@ -153,7 +154,6 @@ def test_what_others_share_is_listed(page: Page, store: EngineStore, api: httpx.
         theirs.put(f"/v2/datasets/{id}/access/{me}", json={"right": "read"})
     api.post("/v2/datasets", params={"name": "mine"})
     page.goto("/#/datasets?owner=sharedWithMe")
-    page.reload()
 
     expect(page.get_by_role("row")).to_have_count(2)
 
@@ -174,6 +174,8 @@ def test_the_theme_is_that_of_the_system_until_it_is_chosen(page: Page) -> None:
 
     page.get_by_role("button", name="Theme: light").click()
     assert page.evaluate(ground) == dark
+    page.get_by_role("button", name="Theme: dark").click()
+    assert page.evaluate("localStorage.length") == 0
 
 
 def test_an_address_that_leads_nowhere_says_so(page: Page, allowed: list[str]) -> None:

@@ -49,26 +49,26 @@ def handed(served: str, token: str, tmp_path: Path) -> Callable[[str], str]:
 
 
 def test_a_browser_lands_on_the_storage_and_its_address_forgets_the_token(
-    visitor: Page, served: str, api: httpx.Client, token: str, handed: Callable[[str], str]
+    newcomer: Page, served: str, api: httpx.Client, token: str, handed: Callable[[str], str]
 ) -> None:
     id = api.post("/v2/datasets", params={"name": "prices"}).json()["data"]["id"]
 
-    visitor.goto(handed("prices"))
+    newcomer.goto(handed("prices"))
 
-    expect(visitor.get_by_role("heading", name="prices", level=1)).to_be_visible()
-    assert visitor.url == f"{served}/#/datasets/{id}"
-    visitor.reload()
-    expect(visitor.get_by_role("heading", name="prices", level=1)).to_be_visible()
-    assert token not in visitor.content()
+    expect(newcomer.get_by_role("heading", name="prices", level=1)).to_be_visible()
+    assert newcomer.url == f"{served}/#/datasets/{id}"
+    newcomer.reload()
+    expect(newcomer.get_by_role("heading", name="prices", level=1)).to_be_visible()
+    assert token not in newcomer.content()
 
 
 def test_back_does_not_lead_to_the_file_with_the_token(
-    visitor: Page, api: httpx.Client, token: str, handed: Callable[[str], str]
+    newcomer: Page, api: httpx.Client, token: str, handed: Callable[[str], str]
 ) -> None:
     api.post("/v2/key-value-stores", params={"name": "shots"})
 
-    visitor.goto(handed("kvs/shots"))
-    visitor.get_by_role("heading", name="shots", level=1).wait_for()
-    visitor.go_back()
+    newcomer.goto(handed("kvs/shots"))
+    newcomer.get_by_role("heading", name="shots", level=1).wait_for()
+    newcomer.go_back()
 
-    assert visitor.url == "about:blank"
+    assert newcomer.url == "about:blank"

@@ -12,6 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from storectl.model import rules
 from storectl.model.request import unique_key
 
+from .conftest import refresh
+
 SHOP = "https://shop.example.com"
 HANDLED_AT = "2026-03-01T10:00:00.000Z"
 STATES = ("pending", "locked", "handled", "failed")
@@ -156,6 +158,7 @@ def test_what_a_crawl_does_shows_while_it_runs(page: Page, requests: Requests) -
 
     done = requests.get("a") | {"handledAt": HANDLED_AT}
     requests.api.put(f"{requests.path}/requests/{done['id']}", json=done).raise_for_status()
+    refresh(page)
 
     expect(row(page, "a").get_by_text("handled", exact=True)).to_be_visible()
     expect(page.get_by_text("1 of 2 handled (50 %)")).to_be_visible()

@@ -8,6 +8,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from .conftest import refresh
+
 KINDS = {
     "datasets": ("/v2/datasets", "dataset"),
     "kvs": ("/v2/key-value-stores", "key-value store"),
@@ -148,5 +150,6 @@ def test_counts_change_while_a_crawl_runs(page: Page, api: httpx.Client) -> None
 
     request = {"url": "https://example.com", "uniqueKey": "one"}
     api.post(f"/v2/request-queues/{id}/requests", json=request)
+    refresh(page)
 
     expect(facts).to_contain_text("1pending")

@@ -107,6 +107,11 @@ function button({ label, kind, value, run, id }, close, problem, all) {
   return h("button", { type: "button", class: look, id, on: { click } }, label);
 }
 
+/** Nothing is asked any more: the screen is left. */
+export function closeAll() {
+  for (const one of document.querySelectorAll("dialog[open]")) one.close();
+}
+
 /**
  * Have a word typed before something is lost; whether it was. run, where given, does it.
  * @param {{title: string, text: any, word: string, action: string, run?: () => any}} given

@@ -2,25 +2,33 @@
 
 import { h, icon } from "./dom.js";
 
-/** Call fn every few seconds while the page is seen and until the signal ends it. */
+/**
+ * Call fn every few seconds while the page is seen and until the signal ends it; at once when
+ * its window is looked at again.
+ */
 export function live(fn, secs, signal) {
   let timer = 0;
-  const next = () => {
-    timer = setTimeout(run, secs * 1000);
-  };
+  let isRunning = false;
+  let again = false;
   const run = async () => {
-    if (document.visibilityState === "visible") {
-      try {
-        await fn();
-      } catch (error) {
-        if (error.name === "AbortError" || error.status === 401) return;
-        // what cannot be had now is asked for again
-      }
+    clearTimeout(timer);
+    again = isRunning;
+    if (isRunning || signal.aborted) return;
+    isRunning = true;
+    try {
+      if (document.visibilityState === "visible") await fn();
+    } catch (error) {
+      if (error.name === "AbortError" || error.status === 401) return;
+      // what cannot be had now is asked for again
+    } finally {
+      isRunning = false;
     }
-    if (!signal.aborted) next();
+    if (again) run();
+    else if (!signal.aborted) timer = setTimeout(run, secs * 1000);
   };
+  addEventListener("focus", run, { signal });
   signal.addEventListener("abort", () => clearTimeout(timer));
-  if (!signal.aborted) next();
+  timer = setTimeout(run, secs * 1000);
 }
 
 /** While something comes. */

@@ -1,7 +1,7 @@
 /** The frame: who is logged in, which screen the address asks for, and when it is left. */
 
 import { call, me, session } from "./api.js";
-import { failed } from "./dialog.js";
+import { closeAll } from "./dialog.js";
 import { fill, h, icon } from "./dom.js";
 import { broken, live, waiting } from "./frame.js";
 import { login } from "./login.js";
@@ -45,16 +45,17 @@ async function start() {
   try {
     await me(); // a server that asks for no token needs no login
   } catch (error) {
-    if (error.status !== 401) failed(error);
-    return signIn(error.status === 401 && session.token ? error.message : "");
+    if (error.status === 401) return signIn(session.token ? error.message : "");
+    return fill(app, broken(error, start)); // the token may be a good one
   }
   frame();
   await route();
 }
 
 function signIn(problem = "") {
-  shown?.stop();
-  shown = main = null;
+  leave();
+  main = null;
+  fill(document.getElementById("toasts")); // they are for who was here
   session.clear();
   document.title = `Log in · ${BRAND[1]}`;
   fill(app, login({ problem, done: start }));
@@ -62,7 +63,14 @@ function signIn(problem = "") {
   app.querySelector("input")?.focus();
 }
 
+function leave() {
+  shown?.stop();
+  shown = null;
+  closeAll();
+}
+
 function frame() {
+  leave();
   main = h("main", { class: "main", id: "main", tabindex: "-1" });
   const items = [
     ...Object.values(NOUNS).map((kind) => item(kind.route, kind.title, kind.noun)),
@@ -146,7 +154,7 @@ async function route() {
   }
   const key = `${first}/${ref ?? ""}`;
   if (shown?.key === key && shown.show) return shown.show(tab, query);
-  shown?.stop();
+  leave();
   const leaving = new AbortController();
   shown = { key, stop: () => leaving.abort(), show: null };
   const mine = shown;
@@ -186,7 +194,7 @@ function contextOf(signal, more) {
 }
 
 function again() {
-  shown = null;
+  leave();
   route();
 }
 
