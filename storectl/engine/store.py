@@ -118,7 +118,7 @@ class EngineStore(View):
         check_open(db)
         owner = Caller(make_user(db, username), "")
         super().__init__(db, blobs, owner, Reads(), clock, administrator=True)
-        self._place = place
+        self.place = place
         self._views: dict[tuple[str, str], View] = {}
         self._nobody = View(db, blobs, None, self._reads, clock)
         self._ids = Memory(db)
@@ -130,7 +130,7 @@ class EngineStore(View):
 
     @property
     def label(self) -> str:
-        return f"{self.tokens.me().username} @ {self._place}"
+        return f"{self.tokens.me().username} @ {self.place}"
 
     def caller(self, token: str) -> Caller | None:
         return self.tokens.caller(token)

@@ -83,7 +83,7 @@ def rows(store: EngineStore) -> dict[str, int]:
 
 
 def files(store: EngineStore) -> list[Path]:
-    return [path for path in (store.folder / "blobs").rglob("*") if path.is_file()]
+    return [path for path in (Path(store.place) / "blobs").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("noun", NOUNS)
@@ -246,7 +246,7 @@ def body():
         yield bytes({INLINE_BYTES + 1})
     os.kill(os.getpid(), signal.SIGKILL)
 
-store = open_store({str(store.folder)!r}, clock=lambda: {clock.now})
+store = open_store({store.place!r}, clock=lambda: {clock.now})
 store.kvs.put({id!r}, Record(key="k", content_type="a/b", body=body()))
 """
     killed = subprocess.run([sys.executable, "-c", code])
@@ -265,7 +265,7 @@ store.kvs.put({id!r}, Record(key="k", content_type="a/b", body=body()))
 
 def test_the_store_remembers_how_long_for_all_who_open_it(store: EngineStore, clock: Clock) -> None:
     id = filled(store, "dataset")
-    other = open_store(str(store.folder), clock=clock)
+    other = open_store(store.place, clock=clock)
 
     other.retain(30 * 24 * 3600)
     clock.now += 29 * DAY
@@ -304,7 +304,7 @@ def test_a_command_that_ends_writes_nothing_if_there_is_nothing(
     clock.now += HOUR
     before = store._db.version()
 
-    open_store(str(store.folder), clock=clock).close()
+    open_store(store.place, clock=clock).close()
 
     assert store._db.version() == before
 
@@ -313,7 +313,7 @@ def test_a_command_that_ends_writes_nothing_if_there_is_nothing(
 
 
 def test_one_process_leads_until_it_asks_no_more(store: EngineStore, clock: Clock) -> None:
-    other = open_store(str(store.folder), clock=clock)
+    other = open_store(store.place, clock=clock)
 
     assert (store._sweep.leads(), other._sweep.leads()) == (True, False)
     clock.now += LEASE_MS - 1
@@ -327,7 +327,7 @@ def test_one_process_leads_until_it_asks_no_more(store: EngineStore, clock: Cloc
 
 
 def test_a_leader_that_closes_hands_the_lead_over(store: EngineStore, clock: Clock) -> None:
-    other = open_store(str(store.folder), clock=clock)
+    other = open_store(store.place, clock=clock)
     assert other._sweep.leads()
 
     other.close()
@@ -338,7 +338,7 @@ def test_a_leader_that_closes_hands_the_lead_over(store: EngineStore, clock: Clo
 def test_a_clock_that_is_set_back_makes_no_leader_for_years(
     store: EngineStore, clock: Clock
 ) -> None:
-    other = open_store(str(store.folder), clock=clock)
+    other = open_store(store.place, clock=clock)
     assert other._sweep.leads()
 
     clock.now -= 1000 * DAY
@@ -361,7 +361,7 @@ def test_a_kill_between_any_two_steps_shows_nothing_by_half_and_the_next_ends_it
 import os, signal
 from storectl.engine import open_store
 
-store = open_store({str(store.folder)!r}, clock=lambda: {clock.now})
+store = open_store({store.place!r}, clock=lambda: {clock.now})
 steps = store._sweep._steps()
 for _ in range({step}):
     next(steps, None)
@@ -416,7 +416,7 @@ def test_what_is_named_or_used_while_others_delete_is_there_afterwards(
     used_at, swept_at = clock.now + 7 * DAY + HOUR - 1, clock.now + 7 * DAY + HOUR
     racing = [
         subprocess.Popen(
-            [sys.executable, "-c", RACE, str(store.folder), how, str(now), *order],
+            [sys.executable, "-c", RACE, store.place, how, str(now), *order],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

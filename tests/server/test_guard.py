@@ -254,7 +254,7 @@ def test_a_token_revoked_by_another_process_is_refused_at_once(
 
     name = served.tokens.list()[-1].name
     subprocess.run(
-        [sys.executable, "-m", "storectl", "--store", served.folder, "token", "revoke", "-y", name],
+        [sys.executable, "-m", "storectl", "--store", served.place, "token", "revoke", "-y", name],
         check=True,
     )
 
@@ -269,7 +269,7 @@ def test_access_taken_away_by_another_process_is_refused_at_once(
     owner.put(path, json={"generalAccess": "ANYONE_WITH_ID_CAN_READ"})
     assert connect(None).get(path).status_code == 200
 
-    other = open_store(str(served.folder), username="alice")
+    other = open_store(served.place, username="alice")
     other.datasets.update(made["id"], Change(general_access="RESTRICTED"))
     other.close()
 

@@ -97,7 +97,7 @@ def test_who_waits_as_long_as_is_told_is_let_through(served: Served, id: str, cl
 
 
 def test_two_servers_of_a_store_share_one_budget(served: Served, id: str, clock: Clock) -> None:
-    other = Served(served.store.folder, clock)
+    other = Served(Path(served.store.place), clock)
 
     statuses = [
         each.client.get(f"/v2/datasets/{id}").status_code
