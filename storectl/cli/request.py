@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Annotated, Any, TypeVar, get_args
@@ -117,6 +116,8 @@ def selected(
 
 def by_id(ctx: Context, keeper: Queues, ref: str, ids: Iterable[str]) -> list[Request]:
     """Read requests, several at a time. NotFound if one is not there."""
+    from concurrent.futures import ThreadPoolExecutor  # 8 ms, and most commands read none so
+
     with ThreadPoolExecutor(ctx.obj.settings.jobs) as pool:
         return list(pool.map(lambda id: keeper.request(ref, id), dict.fromkeys(ids)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -43,4 +43,4 @@ class Blobs(Protocol):
 
 def new_blob() -> str:
     """A fresh key: 128 bits of chance, so that no body ever replaces another."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()

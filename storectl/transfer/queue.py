@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import msgspec
 
@@ -28,6 +27,9 @@ from storectl.model.request import (
 )
 from storectl.transfer.dataset import Input, Source, whole_file
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 READ_BYTES = 1024 * 1024
 BATCH = 1000
@@ -117,13 +119,19 @@ def add(
     yield Finished(moved, moved_bytes, time.monotonic() - begin, refused)
 
 
+def _pool(jobs: int) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # 8 ms, and a help or a list has no calls
+
+    return ThreadPoolExecutor(jobs)
+
+
 class _Calls:
     """Sends parts, `jobs` at once and not many ahead; what came of them, in their order."""
 
     def __init__(self, send: Callable[[Part], AddedBatch], jobs: int) -> None:
         self._send, self._jobs = send, jobs
         self._running: deque[tuple[Part, Future[AddedBatch]]] = deque()
-        self._pool = ThreadPoolExecutor(jobs, "add") if jobs > 1 else None
+        self._pool = _pool(jobs) if jobs > 1 else None
 
     def made(self, parts: Iterable[Part], *, last: bool) -> Iterator[tuple[Part, AddedBatch]]:
         """Begin to send parts; those that are over by now, or all if none will follow."""
@@ -266,7 +274,7 @@ def _in_order(queues: Queues, ref: str, jobs: int) -> Iterator[Request]:
             return None
 
     items = queues.head(ref, limit=rules.MAX_HEAD).items
-    with ThreadPoolExecutor(jobs) as pool:
+    with _pool(jobs) as pool:
         yield from filter(None, pool.map(whole, items))
 
 

@@ -14,6 +14,7 @@ from .conftest import Cli
 
 HEAVY = {"rich", "httpx", "granian", "asyncio", "pydantic", "dataclasses", "tomllib", "click"}
 NOT_FOR_A_LISTING = {"hashlib", "hmac", "secrets", "random", "json", "tempfile", "zstandard"}
+NOT_FOR_A_LISTING |= {"concurrent.futures", "logging", "psycopg"}
 WATCH = (
     "import sys; from storectl.cli import main; code = main(sys.argv[1:]); "
     "print(' '.join(sorted(sys.modules)), file=sys.stderr); sys.exit(code)"
@@ -57,12 +58,23 @@ def test_version_and_root_help_load_neither_typer_nor_anything_heavy(
     assert not loaded & (HEAVY | {"typer", "msgspec", "platformdirs"})
 
 
-def test_listing_an_embedded_store_loads_no_client_no_server_no_rich(cli: Cli) -> None:
-    loaded = modules_of(cli, "dataset", "ls")
+@pytest.mark.parametrize("noun", ["dataset", "kvs", "queue"])
+def test_listing_an_embedded_store_loads_no_client_no_server_no_rich(cli: Cli, noun: str) -> None:
+    loaded = modules_of(cli, noun, "ls")
 
-    assert not loaded & (HEAVY | NOT_FOR_A_LISTING)
+    others = {"dataset", "kvs", "queue"} - {noun}
+    checksums = {"hashlib"} if noun == "kvs" else set()  # of its records
+    assert not loaded & ((HEAVY | NOT_FOR_A_LISTING) - checksums)
     assert not any(name.startswith(("storectl.client", "storectl.server")) for name in loaded)
-    assert not loaded & {"storectl.cli.kvs", "storectl.model.kvs", "storectl.model.queue"}
+    assert not loaded & {f"storectl.{part}.{each}" for part in ("engine", "cli") for each in others}
+
+
+@pytest.mark.parametrize("noun", ["dataset", "queue", "doctor"])
+def test_the_help_of_a_noun_opens_no_store(cli: Cli, noun: str) -> None:
+    loaded = modules_of(cli, noun, "--help")
+
+    assert not loaded & (HEAVY | {"apsw", "zstandard", "concurrent.futures"})
+    assert not any(name.startswith(("storectl.client", "storectl.server")) for name in loaded)
 
 
 def test_the_version_is_that_of_the_package(cli: Cli) -> None:
