@@ -6,11 +6,12 @@ import os
 import re
 import secrets
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 import typer
@@ -25,7 +26,10 @@ from storectl.cli.values import visible
 from storectl.errors import InvalidInput, Local, NotFound
 
 if TYPE_CHECKING:
+    from storectl.model.token import Token
     from storectl.server.settings import Settings
+
+Done = TypeVar("Done")
 
 app = App("The server.")
 
@@ -132,12 +136,8 @@ def serve(
     counted_at = None if metrics is None else _address(metrics)
     settings = settings_of(ctx, rate_limit, default_access, public_url)
     configured = ctx.obj.config.serve
-    _prepare(
-        place,
-        blobs or ctx.obj.environ.get("STORECTL_BLOBS"),
-        host,
-        _retention(*_first("retention", retention, configured.retention)),
-    )
+    kept = _retention(*_first("retention", retention, configured.retention))
+    _apart(_prepare, place, blobs or ctx.obj.environ.get("STORECTL_BLOBS"), host, kept)
     if not _is_local(host) and not (settings.public_url or "").startswith("https:"):
         ctx.obj.output.warn(
             f"{host} is reached from other machines without TLS: tokens and data can be read on "
@@ -186,11 +186,7 @@ def visit(ctx: Context, place: str, *, wanted: bool) -> Iterator[str | None]:
     if not (wanted and browser.is_there(ctx.obj.environ)):
         yield None
         return
-    store = opener(place)()
-    try:
-        made = store.tokens.create(f"console-{secrets.token_hex(4)}", secs=VISIT_SECS)
-    finally:
-        store.close()
+    made = _apart(_token, place)
     ctx.obj.secrets.append(str(made.secret))
     try:
         yield made.secret
@@ -198,6 +194,14 @@ def visit(ctx: Context, place: str, *, wanted: bool) -> Iterator[str | None]:
         store = opener(place)()
         with suppress(NotFound):  # revoked in the console
             store.tokens.revoke(made.id)
+        store.close()
+
+
+def _token(place: str) -> Token:
+    store = opener(place)()
+    try:
+        return store.tokens.create(f"console-{secrets.token_hex(4)}", secs=VISIT_SECS)
+    finally:
         store.close()
 
 
@@ -278,6 +282,21 @@ def _retention(source: str, text: str | None) -> int | Literal["off"] | None:
     if secs < 1:
         raise InvalidInput(f"{source} must be at least 1s, or off, not {text!r}")
     return secs
+
+
+def _apart(work: Callable[..., Done], *given: Any) -> Done:
+    """Do something with the store in a process of its own, before the workers are forked.
+
+    The library of buckets has threads that wait on one epoll. A fork shares it, and what
+    comes for a worker would be taken for our own, which ends this process.
+    """
+    if find_spec("obstore") is None or not hasattr(os, "fork"):
+        return work(*given)
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(1, get_context("fork")) as process:
+        return process.submit(work, *given).result()
 
 
 def _prepare(
