@@ -152,7 +152,8 @@ class Queues(Keeper[Queue]):
         row = self.find(ref)
         statement = self.sql[page_name(query.filter, limit, row)]
         self.touch(row)
-        self._seen(row, client_key)
+        if not query.observe:
+            self._seen(row, client_key)
         now, locked = self.clock(), "locked" in query.filter
         rows = self.db.all(
             statement, no=row.no, after=after, now=now, locked=locked, limit=limit + 1
@@ -178,7 +179,8 @@ class Queues(Keeper[Queue]):
         place = place_of(query)
         row = self.find(ref)
         self.touch(row)
-        self._seen(row, client_key)
+        if not query.observe:
+            self._seen(row, client_key)
         rows = self.db.all(self.sql["page_in_order"], no=row.no, after_ord=place, limit=limit + 1)
         now, more = self.clock(), len(rows) > limit
         rows = rows[:limit]

@@ -73,7 +73,7 @@ class RequestsQuery(Struct, rename="camel", frozen=True, kw_only=True):
     """Which requests to list, by id. filter: any of locked, pending; none means all.
 
     in_order: instead what is not handled, from the front of the queue to its end; only
-    where the keeper keeps_order.
+    where the keeper keeps_order. observe: who asks looks on, and is no client of the queue.
     """
 
     limit: int = 1000
@@ -81,6 +81,7 @@ class RequestsQuery(Struct, rename="camel", frozen=True, kw_only=True):
     exclusive_start_id: str | None = None
     filter: tuple[str, ...] = ()
     in_order: bool = False
+    observe: bool = False
 
 
 class RequestsPage(Struct, rename="camel", kw_only=True):

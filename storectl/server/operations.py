@@ -101,6 +101,7 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
     "limit": (COUNT, "At most so many; one over the endpoint's maximum counts as that."),
     "lockSecs": (whole(1, rules.MAX_LOCK_SECS), "How long the lock holds, from now."),
     "name": (TEXT, "1 to 63 letters, digits and hyphens inside. Without one always a new one."),
+    "observe": (FLAG, "Without counting as a client, which hadMultipleClients is about."),
     "offset": (COUNT, "How many to pass over."),
     "omit": ({}, "Fields to leave out; goes before fields."),
     "outputFields": ({}, "New names for `fields`, as many as those."),
@@ -158,7 +159,7 @@ SCOPE = text(
     f"|/{rules.ID}:(?:{'|'.join(RIGHTS)}))"
 )
 
-EXTENDING = {"inOrder": "queue-order", "large": "large-batches"}
+EXTENDING = {"inOrder": "queue-order", "observe": "queue-observers", "large": "large-batches"}
 """Parameters beyond the API, and the extensions that they belong to."""
 
 REQUEST: Schema = {"$ref": "#/components/schemas/Request"}

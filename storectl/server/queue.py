@@ -21,6 +21,7 @@ def requests(call: Call) -> Answer:
         exclusive_start_id=call.text("exclusiveStartId"),
         filter=call.listed("filter"),
         in_order=call.flag("inOrder"),
+        observe=call.flag("observe"),
     )
     return data(call.store.queues.requests(call.ref, query, client_key=_client_key(call)))
 

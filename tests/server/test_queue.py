@@ -191,6 +191,18 @@ def test_a_delete_with_a_body_deletes_a_batch(api: httpx.Client, queue: str) -> 
     assert api.get(queue).json()["data"]["totalRequestCount"] == 1
 
 
+@pytest.mark.parametrize("more", ["", "&inOrder=1", "&filter=pending"])
+def test_who_observes_a_queue_is_no_client_of_it(api: httpx.Client, queue: str, more: str) -> None:
+    api.post(f"{queue}/requests?clientKey=crawler", json=page("a")).raise_for_status()
+
+    found = api.get(f"{queue}/requests?observe=1{more}").json()["data"]["items"]
+    assert [one["uniqueKey"] for one in found] == ["a"]
+    assert api.get(queue).json()["data"]["hadMultipleClients"] is False
+
+    api.get(f"{queue}/requests?limit=1{more}").raise_for_status()
+    assert api.get(queue).json()["data"]["hadMultipleClients"] is True
+
+
 def test_the_head_has_its_shape(api: httpx.Client, queue: str) -> None:
     (id,) = add(api, queue, "a")
 

@@ -3,7 +3,7 @@
 import { ask, copyButton, toast } from "./dialog.js";
 import { ago, bytes, exactly, fill, h, icon, number } from "./dom.js";
 import { call } from "./api.js";
-import { nameOf } from "./nouns.js";
+import { mayWrite, nameOf } from "./nouns.js";
 
 export const tab = { id: "details", title: "Details" };
 
@@ -60,7 +60,7 @@ function about(context) {
   );
   return card(
     "About",
-    retitle,
+    mayWrite(storage) ? retitle : null,
     facts([
       ["Title", storage.title],
       ["Name", nameOf(storage) ?? h("span", { class: "quiet" }, "none")],

@@ -4,6 +4,7 @@ import { address, call } from "./api.js";
 import { confirmTyped, failed, toast } from "./dialog.js";
 import { bytes, counted, h, icon } from "./dom.js";
 import { edit } from "./editor.js";
+import { mayWrite } from "./nouns.js";
 import { open } from "./record.js";
 import { downloadOf, essence, pathOf } from "./records.js";
 import { choice, cursorPager, pooled, refill, remember } from "./rows.js";
@@ -23,6 +24,7 @@ export async function render(target, context) {
 class Records {
   constructor(target, context) {
     Object.assign(this, { target, context, path: context.path });
+    this.writes = mayWrite(context.storage);
     this.prefix = context.query.get("prefix") ?? "";
     this.starts = [null]; // the key before each page up to the one that is shown
     this.shown = "";
@@ -60,7 +62,7 @@ class Records {
         "Drop the files to upload them",
       ),
     );
-    this.takeDrops();
+    if (this.writes) this.takeDrops();
     this.target.replaceChildren(this.node);
     await this.load();
     this.context.live(() => this.load({ quietly: true }), AGAIN_SECS);
@@ -99,9 +101,11 @@ class Records {
         "div",
         { class: "toolbar-end" },
         this.zip,
-        button("plus", "New record", () => this.write()),
-        picker,
-        button("upload", "Upload", () => picker.click(), "button-primary"),
+        this.writes && [
+          button("plus", "New record", () => this.write()),
+          picker,
+          button("upload", "Upload", () => picker.click(), "button-primary"),
+        ],
       ),
     );
   }
@@ -109,7 +113,8 @@ class Records {
   typed(prefix) {
     clearTimeout(this.typing);
     this.typing = setTimeout(() => {
-      this.prefix = prefix;
+      this.writes = mayWrite(context.storage);
+    this.prefix = prefix;
       remember("prefix", prefix);
       this.starts = [null];
       this.shown = "";
@@ -141,7 +146,7 @@ class Records {
     this.shown = told;
     this.items = page.items;
     this.chosen.show(page.items);
-    this.chosen.every.hidden = !page.items.length;
+    this.chosen.every.hidden = !page.items.length || !this.writes;
     this.pack();
     refill(this.list, this.table(page.items));
     refill(this.pages, this.pager(page));
@@ -158,7 +163,7 @@ class Records {
 
   table(items) {
     const columns = [
-      this.chosen.column,
+      ...(this.writes ? [this.chosen.column] : []),
       {
         title: "Key",
         kind: "main",
@@ -205,7 +210,7 @@ class Records {
     if (this.prefix) return h("p", "No key starts with ", h("code", this.prefix), ".");
     return [
       h("h2", "No records yet"),
-      h("p", "Drop files here, upload them, or write a record by hand."),
+      this.writes && h("p", "Drop files here, upload them, or write a record by hand."),
     ];
   }
 

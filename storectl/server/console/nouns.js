@@ -49,6 +49,11 @@ export function nameOf(storage) {
   return storage.name && storage.name !== storage.id ? storage.name : null;
 }
 
+/** Whether this session may write to a storage: only who may is given its signing key. */
+export function mayWrite(storage) {
+  return "urlSigningSecretKey" in storage;
+}
+
 /** The address of a storage's screen. */
 export function screen(kind, storage, tab = "") {
   return `#/${kind.route}/${storage.id}${tab && `/${tab}`}`;

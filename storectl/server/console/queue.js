@@ -3,6 +3,7 @@
 import { add } from "./addition.js";
 import { confirmTyped, failed, open as ask, toast } from "./dialog.js";
 import { counted, fill, h, icon, number } from "./dom.js";
+import { mayWrite } from "./nouns.js";
 import { open } from "./request.js";
 import {
   MOST_SOUGHT,
@@ -32,6 +33,7 @@ export async function render(target, context) {
 class Requests {
   constructor(target, context) {
     Object.assign(this, { target, context, path: context.path });
+    this.writes = mayWrite(context.storage);
     this.view = Object.keys(VIEWS).find((id) => id === context.query.get("view")) ?? "all";
     this.starts = [null]; // what leads to each page up to the one that is shown
     this.firsts = [0]; // how many requests are before each
@@ -100,7 +102,7 @@ class Requests {
         "div",
         { class: "toolbar-end" },
         this.again,
-        h("button", create, icon("plus"), "Add request"),
+        this.writes && h("button", create, icon("plus"), "Add request"),
       ),
     );
   }
@@ -149,9 +151,9 @@ class Requests {
     if (told === this.shown) return;
     this.shown = told;
     this.items = page.items;
-    this.again.hidden = this.view !== "failed" || !page.items.length;
+    this.again.hidden = this.view !== "failed" || !page.items.length || !this.writes;
     this.chosen.show(page.items);
-    this.chosen.every.hidden = !page.items.length;
+    this.chosen.every.hidden = !page.items.length || !this.writes;
     refill(this.list, this.table(page));
     refill(
       this.pages,
@@ -178,7 +180,7 @@ class Requests {
 
   table({ items, unsure }) {
     const columns = [
-      this.chosen.column,
+      ...(this.writes ? [this.chosen.column] : []),
       { title: "URL", kind: "main", cell: (request) => this.name(request) },
       { title: "State", cell: (request) => stateBadge(stateOf(request)) },
       { title: "Retries", kind: "number", cell: (request) => number(request.retryCount) },
@@ -216,7 +218,7 @@ class Requests {
       );
     }
     const words = h("h2", VIEWS[this.view].empty);
-    return this.view === "all"
+    return this.view === "all" && this.writes
       ? [words, h("p", "Add one here, or many with storectl queue add.")]
       : words;
   }

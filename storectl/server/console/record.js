@@ -6,6 +6,7 @@ import { bytes, h, icon } from "./dom.js";
 import { drawer, steps } from "./drawer.js";
 import { edit } from "./editor.js";
 import { shown } from "./json.js";
+import { mayWrite } from "./nouns.js";
 import { downloadOf, essence, kindOf, pathOf } from "./records.js";
 
 const PREVIEWED = 256_000; // bytes of a text
@@ -20,6 +21,7 @@ const LARGEST_IMAGE = 32_000_000; // bytes
  */
 export function open(context, items, at, changed) {
   const { path } = context;
+  const writes = mayWrite(context.storage);
   let reading = new AbortController();
   let picture = null;
   const panel = drawer({
@@ -86,8 +88,8 @@ export function open(context, items, at, changed) {
         "Download",
       ),
       whole && text !== undefined && copyButton(text, "Copy", { words: true }),
-      exact && button("edit", "Edit", () => change(item, text)),
-      button("trash", "Delete", () => remove(item), "button-danger"),
+      writes && exact && button("edit", "Edit", () => change(item, text)),
+      writes && button("trash", "Delete", () => remove(item), "button-danger"),
     ];
   }
 

@@ -4,6 +4,7 @@ import { confirmTyped, copyButton, toast } from "./dialog.js";
 import { ago, agoText, exactly, h, icon, isSafe, number } from "./dom.js";
 import { drawer, steps } from "./drawer.js";
 import { problem, shown } from "./json.js";
+import { mayWrite } from "./nouns.js";
 import { fresh, remove, retry, since, stateBadge, stateOf, unlock } from "./requests.js";
 
 /**
@@ -56,12 +57,13 @@ export function open(context, items, at, changed) {
   function actions(request, state) {
     const button = (name, words, click, kind = "") =>
       h("button", { class: `button ${kind}`, type: "button", on: { click } }, icon(name), words);
+    const writes = mayWrite(context.storage);
     const done = state === "handled" || state === "failed";
     return [
-      done && button("refresh", "Retry", () => act(retry, request, "is pending again")),
-      state === "locked" && button("lock", "Unlock", () => act(unlock, request, "is unlocked")),
+      writes && done && button("refresh", "Retry", () => act(retry, request, "is pending again")),
+      writes && state === "locked" && button("lock", "Unlock", () => act(unlock, request, "is unlocked")),
       copyButton(JSON.stringify(request, null, 2), "Copy as JSON", { words: true }),
-      button("trash", "Delete", () => erase(request), "button-danger"),
+      writes && button("trash", "Delete", () => erase(request), "button-danger"),
     ];
   }
 

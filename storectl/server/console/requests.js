@@ -5,7 +5,7 @@ import { agoText, ago, exactly, h } from "./dom.js";
 import { parse } from "./json.js";
 import { pooled } from "./rows.js";
 
-/** Who the console is to a queue. Without a name each of its calls would be another client. */
+/** Who the console is to a queue that it writes to; to look, as `observe`, is to be no client. */
 export const CLIENT = "storectl-console";
 
 const FAILED = [5, 6]; // of Crawlee's marks: JavaScript says 5, Python 6
@@ -112,7 +112,7 @@ export async function listed(path, view, given) {
   const { query, sought } = VIEWS[view];
   if (sought) return seek(path, view, given);
   const { after: cursor, limit, signal } = given;
-  const all = { ...query, cursor, limit, clientKey: CLIENT };
+  const all = { ...query, cursor, limit, observe: 1 };
   const page = await call("GET", `${path}/requests`, { query: all, signal });
   return { items: page.items, next: page.nextCursor ?? null, calls: 1 };
 }
@@ -134,7 +134,7 @@ async function seek(path, state, { after, limit, signal }) {
 
 /** Requests by their ID, those after one. */
 async function following(path, id, signal) {
-  const query = { limit: SOUGHT, exclusiveStartId: id, clientKey: CLIENT };
+  const query = { limit: SOUGHT, exclusiveStartId: id, observe: 1 };
   return (await call("GET", `${path}/requests`, { query, signal })).items;
 }
 

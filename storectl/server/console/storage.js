@@ -4,7 +4,7 @@ import { call, segment } from "./api.js";
 import { confirmTyped, copyButton, toast } from "./dialog.js";
 import { ago, bytes, fill, h, icon, number } from "./dom.js";
 import { broken, live, waiting } from "./frame.js";
-import { called, nameOf, retention, screen } from "./nouns.js";
+import { called, mayWrite, nameOf, retention, screen } from "./nouns.js";
 
 const LIVE_SECS = 3;
 
@@ -108,22 +108,27 @@ function header(page) {
   return h(
     "div",
     { class: "page-head" },
-    h("div", h("div", { class: "page-title" }, title, renameButton(page, title)), factsOf(page)),
-    h(
-      "div",
-      { class: "page-actions" },
-      h(
-        "button",
-        {
-          type: "button",
-          class: "button button-danger",
-          "aria-label": "Delete",
-          on: { click: () => remove(page) },
-        },
-        icon("trash"),
-        h("span", { class: "word" }, "Delete"),
-      ),
-    ),
+    h("div", h("div", { class: "page-title" }, title, mayWrite(storage) ? renameButton(page, title) : readOnly()), factsOf(page)),
+    mayWrite(storage) ? h("div", { class: "page-actions" }, deleteButton(page)) : null,
+  );
+}
+
+function readOnly() {
+  const why = "With this token it may be read, and not changed.";
+  return h("span", { class: "badge", title: why }, icon("lock"), "read only");
+}
+
+function deleteButton(page) {
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "button button-danger",
+      "aria-label": "Delete",
+      on: { click: () => remove(page) },
+    },
+    icon("trash"),
+    h("span", { class: "word" }, "Delete"),
   );
 }
 
