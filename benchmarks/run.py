@@ -1,6 +1,6 @@
 """make bench: one table of figures, each beside something measured in the same round.
 
-python benchmarks/run.py [--quick] [--only PART...] [--rounds N] [--output FILE]
+python benchmarks/run.py [--quick] [--only PART...] [--rounds N] [--most N] [--output FILE]
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from results import Row
 
 ALONE = ("startup", "bulk", "calls", "server")
-WITH_PEERS = ("items", "tables", "queues", "records", "client", "memory")
+WITH_PEERS = ("items", "tables", "queues", "records", "client", "memory", "growth")
 USUAL = ALONE + WITH_PEERS
 PARTS = (*USUAL, "scale")
 """The last only where it is asked for: it needs a PostgreSQL."""
 
+TENS = (10_000, 100_000, 1_000_000, 10_000_000)
 OUTPUT = Path(__file__).parents[1] / ".bench" / "last.json"
 
 
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="to see that it works, not how fast")
     parser.add_argument("--only", choices=PARTS, nargs="+", help="these parts of the table")
     parser.add_argument("--rounds", type=int, help="of the parts with peers; 3 if not given")
+    parser.add_argument("--most", type=int, help="the largest storage of the part growth")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the table as JSON")
     chosen = parser.parse_args()
 
@@ -67,6 +69,8 @@ def measured(part: str, folder: Path, chosen: argparse.Namespace) -> list[Row]:
     sizes = bench.TINY if chosen.tiny else bench.QUICK if chosen.quick else bench.FULL
     if chosen.rounds:
         sizes = sizes._replace(rounds=chosen.rounds)
+    if chosen.most:
+        sizes = sizes._replace(growth=tuple(size for size in TENS if size <= chosen.most))
     found: list[Row] = import_module(part).measure(bench.Bench(folder, sizes))
     return found
 
