@@ -310,7 +310,10 @@ class Move:
         for block in self.target.blobs.open(blob, size):
             found.update(block)
         if found.digest() != digest:
-            raise CheckFailed(f"Blob {blob} in {self.target.place} is not what was sent")
+            raise CheckFailed(
+                f"Blob {blob} in {self.target.place} is damaged",
+                hint="is it in the source? storectl doctor --deep --store SOURCE",
+            )
 
     def _check_source(self, progress: Progress) -> None:
         """Find writes of a process that had the source open when the move began."""

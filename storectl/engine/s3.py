@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 PART_BYTES = 8 * 1024 * 1024
-"""What an upload holds in memory."""
+"""An upload holds two of them in memory at most."""
 
 READ_BYTES = 1024 * 1024
 """Asked for at a time: a reader who is slow keeps no answer of the bucket waiting."""
@@ -46,6 +46,11 @@ MOST_DELETED = 1000
 
 _URL = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]{1,254})((?:/[A-Za-z0-9!_.*'()=-]+)*)/?")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
+_SYSTEM = re.compile(
+    r"connection (refused|reset|closed)|timed ?out|dns error|(network|host) (is )?unreachable"
+    r"|invalid peer certificate",
+    re.IGNORECASE,
+)
 _REFUSED = {
     "AccessDenied",
     "ExpiredToken",
@@ -224,7 +229,7 @@ class Bucket:
         if code == "InvalidRange":
             return self._cut_off(blob)
         return Unavailable(
-            f"{self.url} does not answer: {code or _reason(text)}",
+            f"{self.url} does not answer: {code or _reason(str(error))}",
             hint=f"try again; {_where()}",
             retry_after_secs=AWAY_SECS,
         )
@@ -297,8 +302,12 @@ def _endpoint() -> str:
 
 
 def _where() -> str:
+    """Where it was looked for, and with whose credentials, without any."""
     place = _endpoint().rpartition("@")[2]
-    return f"AWS_ENDPOINT_URL is {place}" if place else "AWS_ENDPOINT_URL is not set"
+    told = f"AWS_ENDPOINT_URL is {place or 'not set'}"
+    if not os.environ.get("AWS_ACCESS_KEY_ID"):
+        told += ", AWS_ACCESS_KEY_ID is not set"
+    return told
 
 
 def _path(blob: str, number: int) -> str:
@@ -306,6 +315,8 @@ def _path(blob: str, number: int) -> str:
 
 
 def _reason(text: str) -> str:
-    """The end of what the library says, which is why; the beginning names addresses."""
+    """Why, of all that the library says: a word of the system, or the end of its first line."""
+    if found := _SYSTEM.search(text):
+        return found[0].lower().replace("timedout", "timed out")
     line = text.strip().partition("\n")[0]
     return line.rpartition(" - ")[2].strip().removesuffix(":")[:200] or "no reason is given"
