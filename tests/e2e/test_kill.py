@@ -13,33 +13,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from checks import check_all
 from running import Server, Start, serve
-from writers import (
-    ITEMS,
-    REQUESTS,
-    Adder,
-    Grant,
-    Holder,
-    Maker,
-    Pusher,
-    Setter,
-    Target,
-    Writer,
-    value_of,
-)
+from writers import Adder, Holder, Maker, Pusher, Setter, Target, Writer
 
 from storectl.engine import open_store
 from storectl.engine.store import EngineStore
-from storectl.errors import NotFound
-from storectl.model.dataset import ItemsQuery
-from storectl.model.storage import ListQuery
 
 KINDS = ("datasets", "key-value-stores", "request-queues")
 
@@ -151,96 +135,21 @@ def test_no_acknowledged_write_is_lost_when_the_server_is_killed(tmp_path: Path)
 
     writers = _wreck(folder, POINTS, chance)
 
-    assert [writer.failed for writer in writers] == [None] * len(writers)
     assert (tmp_path / "store.log").read_text().count("Traceback") == 0
     store = open_store(str(folder), username="alice")
-    datasets, stores, queues = (
-        [each.id for each in store.keeper(noun).list(ListQuery(unnamed=True)).items]
-        for noun in ("dataset", "kvs", "queue")
-    )
-    pushers, setters, adders, holders = (
-        [writer for writer in writers if isinstance(writer, kind)]
-        for kind in (Pusher, Setter, Adder, Holder)
-    )
-    _check_items(store, datasets[0], pushers)
-    _check_records(store, stores[0], setters)
-    _check_requests(store, queues[0], adders, holders)
-    _check_counts(store)
+    check_all(store, writers)
+    _check_files(store, folder)
     done = sum(writer.done for writer in writers)
     print(f"{POINTS} kills, {done} steps, {sum(writer.doubts for writer in writers)} in doubt")
     store.close()
 
 
-def _check_items(store: EngineStore, id: str, pushers: list[Pusher]) -> None:
-    """Each push that was answered is there once, in one piece; and one at most besides."""
-    items = [
-        json.loads(line)
-        for line in b"".join(store.datasets.items(id, ItemsQuery()).lines).splitlines()
-    ]
-    pushes = [items[at : at + ITEMS] for at in range(0, len(items), ITEMS)]
-    for push in pushes:
-        first = push[0]
-        assert push == [{**first, "n": n} for n in range(ITEMS)]
-    kept = Counter((push[0]["w"], push[0]["batch"]) for push in pushes)
-    assert set(kept.values()) == {1}
-    for pusher in pushers:
-        batches = sorted(batch for number, batch in kept if number == pusher.number)
-        assert batches in (list(range(pusher.done)), list(range(pusher.done + 1)))
-    assert store.datasets.get(id).item_count == len(items)
-
-
-def _check_records(store: EngineStore, id: str, setters: list[Setter]) -> None:
-    """Each key has the value it was given last, or the one that was under way at the end."""
-    for setter in setters:
-        for key in setter.tried:
-            try:
-                found = json.loads(b"".join(store.kvs.record(id, key).body))
-                number = int(found.split()[0])
-                assert json.dumps(found) == value_of(number)
-            except NotFound:
-                number = None
-            assert number in (setter.known.get(key), setter.tried[key])
-
-
-def _check_requests(
-    store: EngineStore, id: str, adders: list[Adder], holders: list[Holder]
-) -> None:
-    """All are there, those handled stay it, and none had two holders at a time."""
-    rows = store._db.all("SELECT json_extract(body, '$.uniqueKey'), id, ord IS NULL FROM request")
-    handled = {id for _, id, is_handled in rows if is_handled}
-    assert len({name for name, _, _ in rows}) == len(rows)
-    added = {f"{a.number}-{n}-{m}" for a in adders for n in range(a.done) for m in range(REQUESTS)}
-    assert added <= {name for name, _, _ in rows}
-    grants: dict[str, list[Grant]] = {}
-    for holder in holders:
-        assert set(holder.handled) <= handled
-        for request, some in holder.grants.items():
-            grants.setdefault(request, []).extend(some)
-    for some in grants.values():
-        for one, next in pairwise(sorted(some)):
-            assert one.ends <= next.begins, (one, next)
-    for holder in holders:
-        for request, at in holder.handled.items():
-            assert max(grant.begins for grant in grants[request]) <= at
-    queue = store.queues.get(id)
-    assert queue.handled_request_count == len(handled)
-    assert queue.pending_request_count == len(rows) - len(handled)
-
-
-def _check_counts(store: EngineStore) -> None:
-    """What storages say of themselves is what is in them, and no blob is without a row."""
+def _check_files(store: EngineStore, folder: Path) -> None:
+    """No blob is without a row, and the database is sound."""
     db = store._db
-    for table, size in (("chunk", "raw_bytes"), ("record", "size"), ("request", "length(body)")):
-        noun = {"chunk": "dataset", "record": "kvs", "request": "queue"}[table]
-        wrong = db.all(
-            f"SELECT id, bytes, (SELECT coalesce(sum({size}), 0) FROM {table} "
-            f"WHERE storage_no = storage.no) AS actual FROM storage "
-            f"WHERE noun = '{noun}' AND bytes <> actual"
-        )
-        assert wrong == []
     named = {blob for (blob,) in db.all("SELECT blob FROM record WHERE blob IS NOT NULL")}
     listed = {blob for (blob,) in db.all("SELECT blob FROM garbage")}
-    files = {path.name.partition(".")[0] for path in (store.folder / "blobs").glob("*/*")}
+    files = {path.name.partition(".")[0] for path in (folder / "blobs").glob("*/*")}
     assert named <= files <= named | listed
     assert db.all("PRAGMA integrity_check") == [("ok",)]
 

@@ -23,10 +23,16 @@ LARGE_BYTES = 200_000
 
 
 class Target:
-    """Where the server is at present, and the storages written to."""
+    """Where the server is at present, and the storages written to.
 
-    def __init__(self, token: str, dataset: str, store: str, queue: str) -> None:
+    may_refuse: whether it may say 503 while what it stands on is away.
+    """
+
+    def __init__(
+        self, token: str, dataset: str, store: str, queue: str, *, may_refuse: bool = False
+    ) -> None:
         self.port: int | None = None
+        self.may_refuse = may_refuse
         self.headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self.dataset = f"/v2/datasets/{dataset}"
         self.store = f"/v2/key-value-stores/{store}"
@@ -38,13 +44,16 @@ class Stopped(Exception):
 
 
 class Writer(Thread):
-    """One client, step by step until it is stopped. done: steps; doubts: calls without answer."""
+    """One client, step by step until it is stopped.
+
+    done: steps; doubts: calls without answer; refused: answers of 503.
+    """
 
     def __init__(self, number: int, target: Target) -> None:
         super().__init__(daemon=True)
         self.number, self.target = number, target
         self.chance = random.Random(number)
-        self.done = self.doubts = 0
+        self.done = self.doubts = self.refused = 0
         self.over = False
         self.failed: str | None = None
         self._connection: HTTPConnection | None = None
@@ -76,6 +85,11 @@ class Writer(Thread):
                 self._connection = None
                 self.doubts += 1
                 time.sleep(0.005)
+                continue
+            if answer.status == 503 and self.target.may_refuse:
+                assert int(answer.headers["Retry-After"]) >= 1
+                self.refused += 1
+                time.sleep(0.05)
                 continue
             assert answer.status < 300, (answer.status, content[:1000])
             found = json.loads(content) if content else None
