@@ -11,7 +11,7 @@ from storectl.cli.upkeep import follow
 from storectl.cli.values import human_bytes, human_secs, plural
 from storectl.model.upkeep import Copied, Finding
 
-app = App("Stores as a whole: from a folder into PostgreSQL, into a bucket, and back.")
+app = App("A store as a whole: move it into PostgreSQL, a bucket, and back.")
 
 Source = Annotated[
     str,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storectl.errors import Conflict, StorectlError
+from storectl.model.memory import keep_freed
 from storectl.model.store import Served
 from storectl.server.log import say
 from storectl.server.settings import Settings
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 SWEEP_SECS = 60.0
 SWITCH_SECS = 0.001
 """How long a thread that computes keeps the loop waiting."""
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Of glibc's malloc.h."""
 
 BLOCK_BYTES, KEPT_BYTES = 4 * 1024 * 1024, 8 * 1024 * 1024
 """Larger blocks come from the system each time; as much is kept of smaller ones."""
@@ -53,7 +51,7 @@ def load(
     parent = os.getppid()
     threading.Thread(target=_end_with_parent, args=(*alive, parent), daemon=True).start()
     sys.setswitchinterval(SWITCH_SECS)
-    _keep_memory()
+    keep_freed(BLOCK_BYTES, KEPT_BYTES)
     page = _page(counts, workers) if counts is not None else None
     store = open_store()
     threading.Thread(target=_sweep, args=(store, page), daemon=True).start()
@@ -67,22 +65,6 @@ def _page(counts: Path, workers: int) -> Page:
     if page.renew():
         say("warning: a process that served has ended; this one takes its place")
     return page
-
-
-def _keep_memory() -> None:
-    """Have glibc keep what was freed, as far as KEPT_BYTES a thread, for the next large body.
-
-    By itself it gives each such block back to the system, and to get its pages again
-    costs more than what is done with them: a fifth to a third of a large answer.
-    """
-    import ctypes
-
-    try:
-        tune = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library
-        return
-    for what, value in ((M_MMAP_THRESHOLD, BLOCK_BYTES), (M_TRIM_THRESHOLD, KEPT_BYTES)):
-        tune(what, value)
 
 
 def _sweep(store: Served, page: Page | None) -> None:

@@ -17,7 +17,7 @@ from storectl.formats.blocks import decoder, recut, whole_lines
 from storectl.formats.jsonl import are_objects
 from storectl.model.dataset import Dataset, Datasets, ItemsPage, ItemsQuery
 from storectl.model.items import Item
-from storectl.transfer.memory import keep_freed
+from storectl.model.memory import keep_freed
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -27,6 +27,9 @@ WINDOW_BYTES = 4 * 1024 * 1024
 
 AHEAD_BYTES = 12 * 1024 * 1024
 """Of all calls at once, however many there are: a process has two to three times as much."""
+
+KEPT_BYTES = 32 * 1024 * 1024
+"""What is freed meanwhile and kept for the next window, at most."""
 
 FEWEST_ROWS, MOST_ROWS, ROWS = 100, 50_000, 5_000
 """Of one call: at least, at most, and where the size of items is not known."""
@@ -88,7 +91,7 @@ class Rows:
             return
         from concurrent.futures import ThreadPoolExecutor  # 8 ms, for large reads only
 
-        keep_freed()
+        keep_freed(KEPT_BYTES, KEPT_BYTES)
         self._over = False  # rows may be walked again
         pool = ThreadPoolExecutor(self.jobs, "window")
         waiting: deque[Future[Window]] = deque()
