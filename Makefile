@@ -32,6 +32,7 @@ docs: $(VENV)/ready ## Generate the command reference and the completion scripts
 
 crash: $(VENV)/ready ## Servers and transfers killed, power cut, at many more points than `make test` has
 	@KILL_POINTS=200 POWER_SEEDS=50 MODEL_TIMES=20 $(BIN)/python -m pytest tests/e2e/test_kill.py tests/engine/test_power.py tests/contract/test_models.py
+	@SCALE_ROUNDS=20 $(BIN)/python -m pytest tests/e2e/test_scale.py
 	@CRASH_POINTS=50 FAULT_SEEDS=20 $(BIN)/python -m pytest tests/transfer/test_crash.py tests/transfer/test_kvs_kill.py tests/cli/test_faults.py
 
 scale: $(VENV)/ready ## Large records on Ceph's gateway; needs ceph-mon ceph-mgr ceph-osd radosgw of Debian
