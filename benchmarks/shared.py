@@ -97,7 +97,8 @@ def scan(store: EngineStore) -> Step:
 def step_of(job: str, store: EngineStore, name: int) -> Step:
     if job.startswith("push"):
         same, count = "same" in job, int(job.split()[1])
-        return push(store, "~results" if same else store.datasets.create()[0].id, count)
+        made = store.datasets.get("~results") if same else store.datasets.create()[0]
+        return push(store, made.id, count)
     if job.startswith("put"):
         return put(store, int(job.split()[1]))
     return {"add": add, "lock": lock}[job](store, name) if job != "scan" else scan(store)
@@ -152,7 +153,11 @@ def measured(place: str, job: str, processes: int) -> Iterator[str]:
     for process in running:
         assert process.stdout is not None
         process.stdout.readline()
-    found = [json.loads(process.communicate("go\n")[0]) for process in running]
+    for process in running:  # all at once
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    found = [json.loads(process.communicate()[0]) for process in running]
     rate = sum(moved / secs for moved, _, secs, _ in found)
     times = sorted(each for _, some, _, _ in found for each in some)
     cuts = quantiles(times, n=100) if len(times) > 1 else times * 99

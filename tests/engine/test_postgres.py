@@ -306,7 +306,7 @@ HOT = {
     "delete": ("request_pkey", {"ids": '["a", "b"]'}),
     "update": (
         "request_pkey",
-        {"no": [1] * 25, "id": ["a"] * 25, "ord": [1] * 25, "body": [b""] * 25},
+        {"no": [1] * 25, "id": ["a"] * 25, "ord": [1] * 25, "crc": [1] * 25, "body": [b""] * 25},
     ),
     "prolong": ("request_pkey", {"id": "a", "now": 1, "until": 2, "ord": 1, "client_key": "me"}),
 }
