@@ -158,7 +158,7 @@ class Session:
         from storectl.transfer.journal import Journal
 
         target = self._target(store)
-        place = target.server or str(Path(target.place).absolute())
+        place = target.server or conf.absolute(target.place)
         return Journal(conf.state_folder(self.environ), verb, {"place": place, **job})
 
     def jobs(self, store: Store) -> int:

@@ -54,7 +54,8 @@ SORTING = {
 
 VALUES: dict[str, Any] = {
     "after_ord": 0,
-    "no": 1, "request_no": 1, "crc": 1, "ids": '["A"]', "id": "A", "after": "A", "limit": 25, "ord": 1,
+    "crc": 1,
+    "no": 1, "request_no": 1, "ids": '["A"]', "id": "A", "after": "A", "limit": 25, "ord": 1,
     "now": 1, "until": 2, "locked": True, "client_key": "me", "body": b"{}",
     "requests": 1, "handled": 0, "bytes": 1, "writes": 1, "deletes": 0, "before": 0, "behind": 1,
 }  # fmt: skip
