@@ -55,6 +55,27 @@ with open(said, "w") as out:
 store.close()
 """
 
+LIMIT = """
+import sys, time
+from storectl.engine import open_store
+
+place, rate, secs = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+rates = open_store(place, username="bench").rates()
+print("ready", flush=True)
+sys.stdin.readline()
+start, let_through = time.monotonic() + 1, 0
+while (now := time.monotonic()) < start + secs:
+    wait = rates.take("storage", rate)
+    if wait:
+        time.sleep(min(wait, 0.02))
+    elif now >= start:
+        let_through += 1
+print(let_through)
+"""
+RATE, RATE_SECS = 200, 10
+ABOVE = 1.03
+"""Of what a limit says, at most."""
+
 
 class Case(NamedTuple):
     """A job. times: how many of the unit one answer stands for; goal: with four workers."""
@@ -131,7 +152,7 @@ def measure(bench: Bench) -> list[Row]:
     cluster = Cluster(cluster_folder, found)
     try:
         places = cluster.database(), str(bench.fresh("store"))
-        return [*_served(bench, *places), *_drained(bench, *places)]
+        return [*_served(bench, *places), *_drained(bench, *places), _limited(*places)]
     finally:
         cluster.stop()
 
@@ -216,25 +237,8 @@ def _drain(bench: Bench, place: str, count: int) -> float:
     queue = store.queues.create("drained")[0].id
     _fill(store, queue, count)
     said = [bench.fresh("said") for _ in range(CONSUMERS)]
-    consumers = [
-        subprocess.Popen(
-            [sys.executable, "-c", DRAIN, place, queue, str(n), str(file)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for n, file in enumerate(said)
-    ]
-    for each in consumers:
-        assert each.stdout is not None
-        each.stdout.readline()
-    begin = time.perf_counter()
-    for each in consumers:
-        assert each.stdin is not None
-        each.stdin.write("go\n")
-        each.stdin.flush()
-    codes = [each.wait() for each in consumers]
-    secs = time.perf_counter() - begin
+    words = [[DRAIN, place, queue, str(n), str(file)] for n, file in enumerate(said)]
+    secs, codes, _ = _at_once(words)
     handed_out = [key for file in said for key in file.read_text().split()]
     handled = store.queues.get(queue).handled_request_count
     store.close()
@@ -244,6 +248,46 @@ def _drain(bench: Bench, place: str, count: int) -> float:
             f"handled, of {count}; exit codes {codes}"
         )
     return count / secs
+
+
+def _limited(*places: str) -> Row:
+    """Calls a second that four processes let through, of which each asks for all it can get.
+
+    The first second is left out: all of it may come at once.
+    """
+    goal = Goal(most=RATE * ABOVE)
+    row = Row(f"limit of {RATE}/s, {CONSUMERS} proc.", "/s", FOLDER, (goal,))
+    rates = []
+    for place in places:
+        words = [LIMIT, place, str(RATE), str(RATE_SECS)]
+        _, codes, printed = _at_once([words] * CONSUMERS)
+        if any(codes):
+            raise Wrong(f"exit codes {codes}")
+        rates.append(sum(map(int, printed)) / RATE_SECS)
+    row.add(*rates)
+    row.beside.append(rates[1])
+    return row
+
+
+def _at_once(scripts: list[list[str]]) -> tuple[float, list[int], list[str]]:
+    """Run scripts that wait for a line; seconds from then on, exit codes, what they print."""
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for words in scripts
+    ]
+    for each in running:
+        assert each.stdout is not None
+        each.stdout.readline()
+    begin = time.perf_counter()
+    for each in running:
+        assert each.stdin is not None
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    codes = [each.wait() for each in running]
+    secs = time.perf_counter() - begin
+    return secs, codes, [each.communicate()[0] for each in running]
 
 
 def _fill(store: EngineStore, queue: str, count: int) -> None:
