@@ -6,12 +6,12 @@ _storectl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word="${COMP_WORDS[i]}"
         case "$word" in
-        --access|--apply|--batch|--bwlimit|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--email|--error|--exclude|--expires|--fail-on|--feed-description|--feed-title|--field|--fields|--file|--flatten|--format|--from-end|--glob|--header|--host|--id|--include|--input|--jobs|--keep|--keep-old|--key|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--offset|--older-than|--omit|--only|--output|--output-fields|--owner|--plan|--port|--prefix|--profile|--progress|--public-url|--rate|--rate-limit|--ready-file|--resource|--retention|--retries|--scope|--secs|--server|--sort|--split|--stale|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--write-to|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) ((i++)); continue ;;
+        --access|--apply|--batch|--blobs|--bwlimit|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--email|--error|--exclude|--expires|--fail-on|--feed-description|--feed-title|--field|--fields|--file|--flatten|--format|--from-end|--glob|--header|--host|--id|--include|--input|--jobs|--keep|--keep-old|--key|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--metrics|--offset|--older-than|--omit|--only|--output|--output-fields|--owner|--plan|--port|--prefix|--profile|--progress|--public-url|--rate|--rate-limit|--ready-file|--resource|--retention|--retries|--scope|--secs|--server|--sort|--split|--stale|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--workers|--write-to|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) ((i++)); continue ;;
         -*) continue ;;
         esac
         next="${path:+$path }$word"
         case "$next" in
-        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset prune"|"dataset access"|"dataset access ls"|"dataset access set"|"dataset access grant"|"dataset access revoke"|"dataset link"|"dataset copy"|"dataset items"|"dataset push"|"dataset pull"|"dataset tail"|"dataset verify"|"dataset stats"|"dataset diff"|"dataset dedupe"|"dataset sql"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs prune"|"kvs access"|"kvs access ls"|"kvs access set"|"kvs access grant"|"kvs access revoke"|"kvs link"|"kvs copy"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue prune"|"queue access"|"queue access ls"|"queue access set"|"queue access grant"|"queue access revoke"|"queue copy"|"queue export"|"queue import"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"access"|"access report"|"access default"|"token"|"token create"|"token ls"|"token info"|"token rotate"|"token revoke"|"token check"|"serve"|"backup"|"restore"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
+        "dataset"|"dataset ls"|"dataset create"|"dataset info"|"dataset rename"|"dataset rm"|"dataset prune"|"dataset access"|"dataset access ls"|"dataset access set"|"dataset access grant"|"dataset access revoke"|"dataset link"|"dataset copy"|"dataset items"|"dataset push"|"dataset pull"|"dataset tail"|"dataset verify"|"dataset stats"|"dataset diff"|"dataset dedupe"|"dataset sql"|"kvs"|"kvs ls"|"kvs create"|"kvs info"|"kvs rename"|"kvs rm"|"kvs prune"|"kvs access"|"kvs access ls"|"kvs access set"|"kvs access grant"|"kvs access revoke"|"kvs link"|"kvs copy"|"kvs keys"|"kvs get"|"kvs set"|"kvs unset"|"kvs pull"|"kvs push"|"kvs sync"|"queue"|"queue ls"|"queue create"|"queue info"|"queue rename"|"queue rm"|"queue prune"|"queue access"|"queue access ls"|"queue access set"|"queue access grant"|"queue access revoke"|"queue copy"|"queue export"|"queue import"|"queue lock"|"queue unlock"|"queue handle"|"queue work"|"queue add"|"queue head"|"queue requests"|"queue get"|"queue retry"|"queue rm-requests"|"local"|"local ls"|"local import"|"local export"|"access"|"access report"|"access default"|"token"|"token create"|"token ls"|"token info"|"token rotate"|"token revoke"|"token check"|"serve"|"open"|"backup"|"restore"|"store"|"store move"|"store release"|"login"|"logout"|"whoami"|"profile"|"profile ls"|"profile add"|"profile use"|"profile show"|"profile rm"|"config"|"config path"|"config get"|"config set"|"api"|"doctor"|"completion"|"help") path="$next" ;;
         *) break ;;
         esac
     done
@@ -40,10 +40,10 @@ _storectl() {
         *" --progress") COMPREPLY=($(compgen -W "auto plain none" -- "$cur")); return ;;
     esac
     case "$prev" in
-        --access|--apply|--batch|--bwlimit|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--email|--error|--exclude|--expires|--fail-on|--feed-description|--feed-title|--field|--fields|--file|--flatten|--format|--from-end|--glob|--header|--host|--id|--include|--input|--jobs|--keep|--keep-old|--key|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--offset|--older-than|--omit|--only|--output|--output-fields|--owner|--plan|--port|--prefix|--profile|--progress|--public-url|--rate|--rate-limit|--ready-file|--resource|--retention|--retries|--scope|--secs|--server|--sort|--split|--stale|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--write-to|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) COMPREPLY=(); return ;;
+        --access|--apply|--batch|--blobs|--bwlimit|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--email|--error|--exclude|--expires|--fail-on|--feed-description|--feed-title|--field|--fields|--file|--flatten|--format|--from-end|--glob|--header|--host|--id|--include|--input|--jobs|--keep|--keep-old|--key|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--metrics|--offset|--older-than|--omit|--only|--output|--output-fields|--owner|--plan|--port|--prefix|--profile|--progress|--public-url|--rate|--rate-limit|--ready-file|--resource|--retention|--retries|--scope|--secs|--server|--sort|--split|--stale|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--workers|--write-to|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) COMPREPLY=(); return ;;
     esac
     case "$path" in
-        "") words="dataset kvs queue local access token serve backup restore login logout whoami profile config api doctor completion help" options="" ;;
+        "") words="dataset kvs queue local access token serve open backup restore store login logout whoami profile config api doctor completion help" options="" ;;
         "dataset") words="ls create info rename rm prune access link copy items push pull tail verify stats diff dedupe sql" options="" ;;
         "dataset ls") words="" options="--unnamed --all -a --sort --reverse -r --limit --older-than --owner" ;;
         "dataset create") words="" options="--exist-ok --access" ;;
@@ -100,14 +100,14 @@ _storectl() {
         "queue access set") words="inherit restricted id name" options="--dry-run -n" ;;
         "queue access grant") words="" options="--read --write --manage --dry-run -n" ;;
         "queue access revoke") words="" options="--dry-run -n" ;;
-        "queue copy") words="" options="--create --state --reset" ;;
+        "queue copy") words="" options="--create --state --reset --ordered" ;;
         "queue export") words="" options="--output -o --state" ;;
-        "queue import") words="" options="--reset --create" ;;
+        "queue import") words="" options="--reset --create --ordered" ;;
         "queue lock") words="" options="--limit --secs --client-key" ;;
         "queue unlock") words="" options="--client-key --mine --all -a --forefront --dry-run -n" ;;
         "queue handle") words="" options="--client-key --error --dry-run -n" ;;
         "queue work") words="" options="--jobs -j --collect --create --max-retries --drain --batch --lock-secs --client-key" ;;
-        "queue add") words="" options="--input -i --method --user-data --unique-key --forefront --create" ;;
+        "queue add") words="" options="--input -i --method --user-data --unique-key --forefront --create --ordered" ;;
         "queue head") words="" options="--limit --client-key" ;;
         "queue requests") words="" options="--state --url-glob --limit" ;;
         "queue get") words="" options="--url --unique-key" ;;
@@ -127,9 +127,13 @@ _storectl() {
         "token rotate") words="" options="--keep-old --dry-run -n" ;;
         "token revoke") words="" options="--dry-run -n" ;;
         "token check") words="" options="" ;;
-        "serve") words="" options="--host --port --dir --rate-limit --retention --default-access --ready-file --public-url" ;;
+        "serve") words="" options="--host --port --dir --blobs --rate-limit --retention --default-access --workers --metrics --ready-file --public-url --open" ;;
+        "open") words="" options="--no-browser" ;;
         "backup") words="" options="" ;;
         "restore") words="" options="" ;;
+        "store") words="move release" options="" ;;
+        "store move") words="" options="--blobs" ;;
+        "store release") words="" options="" ;;
         "login") words="" options="--with-token --allow-http" ;;
         "logout") words="" options="--all -a" ;;
         "whoami") words="" options="" ;;

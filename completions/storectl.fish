@@ -7,13 +7,13 @@ function __storectl_at
             set skip 0
             continue
         end
-        if contains -- $word --access --apply --batch --bwlimit --client-key --collect --collection --color --default-access --delimiter --dir --email --error --exclude --expires --fail-on --feed-description --feed-title --field --fields --file --flatten --format --from-end --glob --header --host --id --include --input --jobs --keep --keep-old --key --layout --limit --lock-secs --map --max-delete --max-items --max-retries --method --offset --older-than --omit --only --output --output-fields --owner --plan --port --prefix --profile --progress --public-url --rate --rate-limit --ready-file --resource --retention --retries --scope --secs --server --sort --split --stale --state --store --timeout --type --unique-key --until-idle --unwind --url --url-glob --user --user-data --value --view --write-to --xml-root --xml-row -H -f -i -j -o -p -t
+        if contains -- $word --access --apply --batch --blobs --bwlimit --client-key --collect --collection --color --default-access --delimiter --dir --email --error --exclude --expires --fail-on --feed-description --feed-title --field --fields --file --flatten --format --from-end --glob --header --host --id --include --input --jobs --keep --keep-old --key --layout --limit --lock-secs --map --max-delete --max-items --max-retries --method --metrics --offset --older-than --omit --only --output --output-fields --owner --plan --port --prefix --profile --progress --public-url --rate --rate-limit --ready-file --resource --retention --retries --scope --secs --server --sort --split --stale --state --store --timeout --type --unique-key --until-idle --unwind --url --url-glob --user --user-data --value --view --workers --write-to --xml-root --xml-row -H -f -i -j -o -p -t
             set skip 1
             continue
         end
         string match -q -- '-*' $word; and continue
         set -l next (string trim -- "$at $word")
-        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset prune' 'dataset access' 'dataset access ls' 'dataset access set' 'dataset access grant' 'dataset access revoke' 'dataset link' 'dataset copy' 'dataset items' 'dataset push' 'dataset pull' 'dataset tail' 'dataset verify' 'dataset stats' 'dataset diff' 'dataset dedupe' 'dataset sql' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs prune' 'kvs access' 'kvs access ls' 'kvs access set' 'kvs access grant' 'kvs access revoke' 'kvs link' 'kvs copy' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'kvs pull' 'kvs push' 'kvs sync' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'queue prune' 'queue access' 'queue access ls' 'queue access set' 'queue access grant' 'queue access revoke' 'queue copy' 'queue export' 'queue import' 'queue lock' 'queue unlock' 'queue handle' 'queue work' 'queue add' 'queue head' 'queue requests' 'queue get' 'queue retry' 'queue rm-requests' 'local' 'local ls' 'local import' 'local export' 'access' 'access report' 'access default' 'token' 'token create' 'token ls' 'token info' 'token rotate' 'token revoke' 'token check' 'serve' 'backup' 'restore' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
+        contains -- $next 'dataset' 'dataset ls' 'dataset create' 'dataset info' 'dataset rename' 'dataset rm' 'dataset prune' 'dataset access' 'dataset access ls' 'dataset access set' 'dataset access grant' 'dataset access revoke' 'dataset link' 'dataset copy' 'dataset items' 'dataset push' 'dataset pull' 'dataset tail' 'dataset verify' 'dataset stats' 'dataset diff' 'dataset dedupe' 'dataset sql' 'kvs' 'kvs ls' 'kvs create' 'kvs info' 'kvs rename' 'kvs rm' 'kvs prune' 'kvs access' 'kvs access ls' 'kvs access set' 'kvs access grant' 'kvs access revoke' 'kvs link' 'kvs copy' 'kvs keys' 'kvs get' 'kvs set' 'kvs unset' 'kvs pull' 'kvs push' 'kvs sync' 'queue' 'queue ls' 'queue create' 'queue info' 'queue rename' 'queue rm' 'queue prune' 'queue access' 'queue access ls' 'queue access set' 'queue access grant' 'queue access revoke' 'queue copy' 'queue export' 'queue import' 'queue lock' 'queue unlock' 'queue handle' 'queue work' 'queue add' 'queue head' 'queue requests' 'queue get' 'queue retry' 'queue rm-requests' 'local' 'local ls' 'local import' 'local export' 'access' 'access report' 'access default' 'token' 'token create' 'token ls' 'token info' 'token rotate' 'token revoke' 'token check' 'serve' 'open' 'backup' 'restore' 'store' 'store move' 'store release' 'login' 'logout' 'whoami' 'profile' 'profile ls' 'profile add' 'profile use' 'profile show' 'profile rm' 'config' 'config path' 'config get' 'config set' 'api' 'doctor' 'completion' 'help'; or break
         set at $next
     end
     test "$at" = "$argv"
@@ -51,8 +51,10 @@ complete -c storectl -n '__storectl_at ' -f -a local -d 'Crawlee\'s local folder
 complete -c storectl -n '__storectl_at ' -f -a access -d 'Who else may see your storages: a report, and what the account says.'
 complete -c storectl -n '__storectl_at ' -f -a token -d 'API tokens of a store: create, list, rotate, revoke, check.'
 complete -c storectl -n '__storectl_at ' -f -a serve -d 'Serve the embedded store to API clients, SDKs and Crawlee.'
+complete -c storectl -n '__storectl_at ' -f -a open -d 'Show a storage, or all of them, in a browser.'
 complete -c storectl -n '__storectl_at ' -f -a backup -d 'Copy a store into a folder, while others use it.'
 complete -c storectl -n '__storectl_at ' -f -a restore -d 'Put a backup where --store says, and where no store is yet.'
+complete -c storectl -n '__storectl_at ' -f -a store -d 'A store as a whole: move it into PostgreSQL, a bucket, and back.'
 complete -c storectl -n '__storectl_at ' -f -a login -d 'Check a token and keep it for a profile.'
 complete -c storectl -n '__storectl_at ' -f -a logout -d 'Forget the stored token of a profile.'
 complete -c storectl -n '__storectl_at ' -f -a whoami -d 'Say whose storages the next command will see, where, and why.'
@@ -422,11 +424,13 @@ complete -c storectl -n '__storectl_at queue access revoke' -s n -d 'Change noth
 complete -c storectl -n '__storectl_at queue copy' -l create -d 'Create DST if there is none of that name.'
 complete -c storectl -n '__storectl_at queue copy' -l state -r -d 'Any of pending, locked, handled, failed.'
 complete -c storectl -n '__storectl_at queue copy' -l reset -d 'What was handled is pending in DST.'
+complete -c storectl -n '__storectl_at queue copy' -l ordered -d 'One call after the other, or --jobs of them at a time.'
 complete -c storectl -n '__storectl_at queue export' -l output -r -d 'Write to FILE, which appears when it is whole; - is stdout.'
 complete -c storectl -n '__storectl_at queue export' -s o -r -d 'Write to FILE, which appears when it is whole; - is stdout.'
 complete -c storectl -n '__storectl_at queue export' -l state -r -d 'Any of pending, locked, handled, failed.'
 complete -c storectl -n '__storectl_at queue import' -l reset -d 'What was handled is pending again.'
 complete -c storectl -n '__storectl_at queue import' -l create -d 'Create the queue if there is none of that name.'
+complete -c storectl -n '__storectl_at queue import' -l ordered -d 'One call after the other, or --jobs of them at a time.'
 complete -c storectl -n '__storectl_at queue lock' -l limit -r -d 'At most N.'
 complete -c storectl -n '__storectl_at queue lock' -l secs -r -d 'For so many seconds.'
 complete -c storectl -n '__storectl_at queue lock' -l client-key -r -d 'Who holds the locks: 1 to 32 characters, as `queue lock` told.'
@@ -457,6 +461,7 @@ complete -c storectl -n '__storectl_at queue add' -l user-data -r -d 'userData o
 complete -c storectl -n '__storectl_at queue add' -l unique-key -r -d 'What tells a single URL from others.'
 complete -c storectl -n '__storectl_at queue add' -l forefront -d 'Before all others; the last one first.'
 complete -c storectl -n '__storectl_at queue add' -l create -d 'Create the queue if there is none of that name.'
+complete -c storectl -n '__storectl_at queue add' -l ordered -d 'One call after the other, or --jobs of them at a time.'
 complete -c storectl -n '__storectl_at queue head' -l limit -r -d 'At most N.'
 complete -c storectl -n '__storectl_at queue head' -l client-key -r -d 'Who asks; without one the queue counts another client.'
 complete -c storectl -n '__storectl_at queue requests' -l state -r -d 'Any of pending, locked, handled, failed.'
@@ -521,11 +526,19 @@ complete -c storectl -n '__storectl_at token revoke' -s n -d 'Change nothing, sa
 complete -c storectl -n '__storectl_at serve' -l host -r -d 'Address to listen on.'
 complete -c storectl -n '__storectl_at serve' -l port -r -d '0 takes a free one.'
 complete -c storectl -n '__storectl_at serve' -l dir -r -d 'Folder of the store; as --store.'
+complete -c storectl -n '__storectl_at serve' -l blobs -r -d 'Where large records go: s3://BUCKET/PREFIX or a folder. The store remembers it. [default: what the store has; at first its own folder]'
 complete -c storectl -n '__storectl_at serve' -l rate-limit -r -d 'Requests a second for each storage: in general, and for pushes and single records and requests. [default: 30/200]'
 complete -c storectl -n '__storectl_at serve' -l retention -r -d 'Storages without a name go so long after their last use, from now on, also without a server. [default: what the store has; at first 7d]'
 complete -c storectl -n '__storectl_at serve' -l default-access -x -a 'restricted id' -d 'Who may read storages that do not say: restricted, or id for whoever knows the ID. [default: id]'
+complete -c storectl -n '__storectl_at serve' -l workers -r -d 'Processes that share the port; one a core is enough.'
+complete -c storectl -n '__storectl_at serve' -l metrics -r -d 'Show what is counted, for Prometheus, at an address of its own; without a HOST on this machine alone.'
 complete -c storectl -n '__storectl_at serve' -l ready-file -r -d 'Written when it answers.'
 complete -c storectl -n '__storectl_at serve' -l public-url -r -d 'The address clients know, behind a proxy.'
+complete -c storectl -n '__storectl_at serve' -l open -d 'Show its console in a browser, logged in.'
+complete -c storectl -n '__storectl_at open' -l no-browser -d 'Only print the address, as -q does.'
+complete -c storectl -n '__storectl_at store' -f -a move -d 'Move a store with all it holds: from a folder into PostgreSQL, into a bucket, and back.'
+complete -c storectl -n '__storectl_at store' -f -a release -d 'Let a store be used again that was moved, or whose move was given up.'
+complete -c storectl -n '__storectl_at store move' -l blobs -r -d 'Where its large records go: s3://BUCKET/PREFIX or a folder. [default: the folder of the store]'
 complete -c storectl -n '__storectl_at login' -l with-token -d 'Read the token from stdin, one line.'
 complete -c storectl -n '__storectl_at login' -l allow-http -d 'Trust http:// to a host that is not this one.'
 complete -c storectl -n '__storectl_at logout' -l all -d 'Of every profile.'
