@@ -8,10 +8,11 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Request, expect
 
 from .conftest import refresh
 
@@ -286,6 +287,33 @@ def test_export_of_some_fields_of_some_clean_items(
 
     rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig")), delimiter=";"))
     assert rows == [["name", "price"], ["Lamp 3", "3.5"], ["Lamp 2", "2.5"], ["Lamp 1", "1.5"]]
+
+
+def test_an_export_of_a_hundred_megabytes_goes_past_the_page(
+    page: Page, api: httpx.Client, tmp_path: Path
+) -> None:
+    """The browser writes it to the disk: no script asks for more than is looked at."""
+    id = api.post("/v2/datasets").json()["data"]["id"]
+    line = b'{"text":"%s"}' % (b"x" * 1_000_000)
+    for _ in range(13):
+        body = b"[" + b",".join([line] * 8) + b"]"
+        api.post(f"/v2/datasets/{id}/items", content=body).raise_for_status()
+    asked: list[int] = []
+
+    def noted(request: Request) -> None:
+        found = parse_qs(urlsplit(request.url).query)
+        if request.resource_type in ("fetch", "xhr") and "/items" in request.url:
+            asked.append(int(found.get("limit", ["100"])[0]))
+
+    page.on("request", noted)
+    page.goto(f"/#/datasets/{id}")
+    page.get_by_role("button", name="Export").click()
+
+    _, body = exported(page, tmp_path)
+
+    page.remove_listener("request", noted)
+    assert len(json.loads(body)) == 104
+    assert max(asked) <= 2
 
 
 def test_an_export_that_cannot_be_is_told_in_the_dialog(

@@ -106,6 +106,29 @@ def test_every_part_of_a_dataset(
         expect(dialog).to_have_count(0)
 
 
+def test_two_thousand_columns_and_an_item_of_megabytes(
+    page: Page, api: httpx.Client, shot: Callable
+) -> None:
+    id = api.post("/v2/datasets").json()["data"]["id"]
+    wide = {f"column {at}": at for at in range(2000)}
+    deep: list[object] = []
+    for _ in range(150):
+        deep = [deep]
+    api.post(f"/v2/datasets/{id}/items", json=[wide, {"deep": deep, "large": "x" * 3_000_000}])
+    page.goto(f"/#/datasets/{id}")
+
+    page.get_by_role("row").nth(2).click()
+    expect(page.get_by_role("dialog")).to_contain_text('"deep": [')
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Columns").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="All").click()
+    dialog.get_by_role("button", name="Show").click()
+
+    expect(dialog.get_by_role("alert")).to_contain_text("at most 200 columns")
+    shot("hostile-many-columns")
+
+
 def test_records(page: Page, api: httpx.Client, unharmed: Callable) -> None:
     id = api.post("/v2/key-value-stores").json()["data"]["id"]
     api.put(f"/v2/key-value-stores/{id}", json={"title": SCRIPT})

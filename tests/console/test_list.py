@@ -67,6 +67,54 @@ def test_a_token_that_ends_leads_to_the_login(
     expect(page.get_by_label("API token")).to_be_visible()
 
 
+def test_a_token_that_ends_in_the_midst_of_a_question_takes_it_away(
+    page: Page, api: httpx.Client, store: EngineStore, user: str, allowed: list[str]
+) -> None:
+    allowed.append("status of 401")
+    id = api.post("/v2/key-value-stores").json()["data"]["id"]
+    api.put(f"/v2/key-value-stores/{id}/records/a", json={})
+    page.goto(f"/#/kvs/{id}")
+    page.get_by_role("button", name="a", exact=True).click()
+    page.get_by_role("button", name="Delete").last.click()
+    question = page.get_by_role("dialog", name="Delete the record?")
+    question.get_by_role("textbox").fill("a")
+    store.tokens.revoke(next(one for one in store.tokens.list() if one.username == user).id)
+
+    question.get_by_role("button", name="Delete record").click()
+
+    expect(page.get_by_label("API token")).to_be_focused()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert "a" not in page.get_by_role("heading").all_inner_texts()
+
+
+def test_a_server_that_is_gone_is_told_and_asked_again(
+    page: Page, allowed: list[str], shot: Callable
+) -> None:
+    allowed.append("ERR_FAILED")
+    page.route("**/v2/**", lambda route: route.abort())
+
+    for leave in (page.get_by_role("link", name="Request queues").click, page.reload):
+        leave()
+        expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+    shot("server-gone")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+
+    expect(page.get_by_role("heading", name="Request queues", level=1)).to_be_visible()
+
+
+def test_going_back_takes_a_question_away(page: Page, api: httpx.Client) -> None:
+    id = api.post("/v2/datasets").json()["data"]["id"]
+    page.goto(f"/#/datasets/{id}")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+    page.go_back()
+
+    expect(page.get_by_role("heading", name="Datasets", level=1)).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_empty_list_says_so_and_makes_the_first_one(
     page: Page, kind: str, axe: Callable, shot: Callable

@@ -17,7 +17,9 @@ WRITES = ("Rename", "Delete", "Upload", "New record", "Add request", "Edit", "Re
 def reader(visitor: Page, api: httpx.Client) -> Callable[[str], Page]:
     """reader(PATH): the screen, for a token that may only read."""
     scope = [f"{noun}:read" for noun in ("dataset", "kvs", "queue")]
-    secret = api.post("/v2/tokens", json={"name": "reader", "scope": scope}).json()["data"]["secret"]
+    secret = api.post("/v2/tokens", json={"name": "reader", "scope": scope}).json()["data"][
+        "secret"
+    ]
 
     def show(path: str) -> Page:
         visitor.goto(f"/#token={secret}&to=/{path}")
@@ -40,7 +42,9 @@ def test_records(reader: Callable[[str], Page], api: httpx.Client, shot: Callabl
     page = reader(f"kvs/{path}")
 
     page.get_by_role("button", name="a", exact=True).click()
-    expect(page.get_by_role("dialog").get_by_role("button", name="Copy", exact=True)).to_be_visible()
+    expect(
+        page.get_by_role("dialog").get_by_role("button", name="Copy", exact=True)
+    ).to_be_visible()
 
     assert buttons(page) == set()
     assert page.get_by_role("checkbox").count() == 0

@@ -7,6 +7,7 @@ import re
 
 import httpx
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from storectl.server.pages import FOLDER, POLICY
 
@@ -46,6 +47,14 @@ def test_every_file_has_its_type_and_the_policy(anyone: httpx.Client, name: str)
     assert answer.headers["cache-control"] == "no-cache"
     assert "access-control-allow-origin" not in answer.headers
     assert answer.content == (FOLDER / name).read_bytes()
+
+
+def test_every_file_is_in_the_wheel() -> None:
+    root = FOLDER.parents[2]
+
+    packed = {one.distribution_path for one in WheelBuilder(str(root)).recurse_included_files()}
+
+    assert {f"storectl/server/console/{name}" for name in FILES} <= packed
 
 
 def test_the_policy_lets_in_nothing_but_our_own() -> None:

@@ -4,6 +4,11 @@ import { h, isSafe } from "./dom.js";
 
 const MOST = 300; // characters: more of them are in no cell's width
 
+/** The value of a field, which may be called `constructor`; undefined where there is none. */
+export function own(row, name) {
+  return Object.hasOwn(row, name) ? row[name] : undefined;
+}
+
 /** The node, or the text, of a value; nothing for one that is not there. */
 export function valueCell(value) {
   if (value === undefined) return "";
@@ -40,7 +45,7 @@ function brief(value) {
 
 /** Whether all of the values that are there are numbers, and there are some. */
 export function isNumeric(rows, name) {
-  const found = rows.map((row) => row[name]).filter((one) => one !== undefined && one !== null);
+  const found = rows.map((row) => own(row, name)).filter((one) => one !== undefined && one !== null);
   return found.length > 0 && found.every((one) => typeof one === "number" || JSON.isRawJSON?.(one));
 }
 
@@ -50,7 +55,7 @@ const WIDEST = 48;
 
 /** The width of a column in a grid: as wide as its values, within reason. */
 export function widthOf(rows, name, title) {
-  const lengths = rows.map((row) => lengthOf(row[name]));
+  const lengths = rows.map((row) => lengthOf(own(row, name)));
   const most = Math.min(Math.max(title.length + 1, ...lengths), WIDEST) + 3;
   const least = Math.max(NARROW, Math.min(most, WIDE));
   return `minmax(${least}ch, ${most}fr)`;

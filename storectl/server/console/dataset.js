@@ -1,10 +1,10 @@
 /** The items of a dataset: as a table of any length, or as JSON in pages. */
 
-import { copyButton, failed, open } from "./dialog.js";
+import { copyButton, failed } from "./dialog.js";
 import { counted, fill, h, icon, number } from "./dom.js";
-import { isNumeric, valueCell, widthOf } from "./cells.js";
+import { isNumeric, own, valueCell, widthOf } from "./cells.js";
 import { exportDialog } from "./export.js";
-import { fieldBoxes } from "./fields.js";
+import { askColumns } from "./fields.js";
 import { waiting } from "./frame.js";
 import { jsonPage, openItem } from "./item.js";
 import { nameOf } from "./nouns.js";
@@ -152,13 +152,7 @@ function viewChoice(screen) {
 function columnsButton(screen) {
   const { state, fields, columns } = screen;
   const choose = async () => {
-    const boxes = fieldBoxes(fields, columns);
-    const run = () => {
-      if (!boxes.chosen().length) throw new Error("Choose at least one column.");
-      return boxes.chosen();
-    };
-    const content = boxes.node;
-    const found = await open({ title: "Columns", content, actions: [{ label: "Show", kind: "primary", run }] });
+    const found = await askColumns(fields, columns);
     if (found) change(screen, { columns: { ...state.columns, [state.view]: found } });
   };
   const words = columns.length < fields.length ? `${columns.length} of ${fields.length}` : "";
@@ -203,7 +197,7 @@ function rows(screen, view) {
     return {
       title,
       kind: isNumeric(first, name) ? "number" : undefined,
-      cell: (row) => valueCell(Object.hasOwn(row, name) ? row[name] : undefined),
+      cell: (row) => valueCell(own(row, name)),
       width: widthOf(first, name, title),
     };
   };
@@ -262,7 +256,7 @@ function tablePage(screen, lines) {
     rows: found,
     columns: columns.map((name) => ({
       title: String(labels[name]?.label ?? name) || "(no name)",
-      cell: (row) => h("div", { class: "cell-value" }, valueCell(row[name])),
+      cell: (row) => h("div", { class: "cell-value" }, valueCell(own(row, name))),
     })),
   });
 }

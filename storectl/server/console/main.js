@@ -46,7 +46,8 @@ async function start() {
     await me(); // a server that asks for no token needs no login
   } catch (error) {
     if (error.status === 401) return signIn(session.token ? error.message : "");
-    return fill(app, broken(error, start)); // the token may be a good one
+    const told = broken(error, start); // the token may be a good one
+    return fill(app, h("main", { class: "login", id: "main" }, told));
   }
   frame();
   await route();
