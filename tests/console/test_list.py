@@ -62,7 +62,7 @@ def test_a_token_that_ends_leads_to_the_login(
     mine = next(one for one in store.tokens.list() if one.username == user)
     store.tokens.revoke(mine.id)
 
-    page.get_by_role("link", name="Request queues").click()
+    refresh(page)
 
     expect(page.get_by_label("API token")).to_be_visible()
 

@@ -113,8 +113,7 @@ class Records {
   typed(prefix) {
     clearTimeout(this.typing);
     this.typing = setTimeout(() => {
-      this.writes = mayWrite(context.storage);
-    this.prefix = prefix;
+      this.prefix = prefix;
       remember("prefix", prefix);
       this.starts = [null];
       this.shown = "";
