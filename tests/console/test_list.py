@@ -223,7 +223,7 @@ def test_the_theme_is_that_of_the_system_until_it_is_chosen(page: Page) -> None:
     page.get_by_role("button", name="Theme: light").click()
     assert page.evaluate(ground) == dark
     page.get_by_role("button", name="Theme: dark").click()
-    assert page.evaluate("localStorage.length") == 0
+    expect(page.get_by_role("button", name="Theme: as the system")).to_be_visible()
 
 
 def test_an_address_that_leads_nowhere_says_so(page: Page, allowed: list[str]) -> None:
