@@ -33,6 +33,9 @@ WORKERS = (1, 2, 4)
 CONSUMERS = 4
 CONNECTIONS = 16
 READERS = 4
+STORAGES = 16
+"""Written to in turn: each has a row that one transaction holds at a time."""
+
 FILL = 1000
 FOLDER = "same on a folder"
 NEEDED = "apt-get install postgresql; pip install 'storectl[postgres]'"
@@ -101,6 +104,9 @@ class Filled:
         """The hot operations."""
         store, token = self.store, self.token
         kvs, sink = store.kvs.create("records")[0].id, store.datasets.create("sink")[0].id
+        for at in range(STORAGES):
+            store.datasets.create(f"sink-{at}")
+            store.kvs.create(f"box-{at}")
         shop, queue = store.datasets.create("shop")[0].id, store.queues.create("added")[0].id
         crawl, body = store.queues.create("crawl")[0].id, data.record()
         for at in range(RECORDS):
@@ -108,6 +114,7 @@ class Filled:
             store.kvs.put(kvs, record)
         for at in range(0, len(self._lines), 1000):
             store.datasets.push(shop, Items.from_lines(self._lines[at : at + 1000]))
+        sinks, boxes = "/v2/datasets/~sink-{n}/items", "/v2/key-value-stores/~box-{n}/records/r"
         size_mb = sum(map(len, self._lines)) / 1e6
         hundred = b"[" + b",".join(self._lines[:100]) + b"]"
         fresh = b'{"url":"https://example.com/{n}","uniqueKey":"{n}"}'
@@ -116,14 +123,17 @@ class Filled:
         handling = HANDLING.format(path=f"{base}/{crawl}", locked=LOCKED)
         return {
             "push 100 items": Case(
-                Job("POST", f"/v2/datasets/{sink}/items", token, hundred), goal=1500),
+                Job("POST", sinks, token, hundred, spread=STORAGES), goal=1500),
+            "push 100, one dataset": Case(
+                Job("POST", f"/v2/datasets/{sink}/items", token, hundred)),
             "add requests, 25 a call": Case(
                 Job("POST", f"{base}/{queue}/requests/batch", token, batch), 25, goal=19_000),
             "lock 25, handle each": Case(
                 Job("PUT", "", token, fresh, script=handling), LOCKED / (LOCKED + 1),
                 before=lambda: self.fill(crawl, round(self.secs * 6000))),
             "GET record, 4 KB": Case(Job("GET", record_at, token, spread=RECORDS)),
-            "PUT record, 4 KB": Case(Job("PUT", record_at, token, body, spread=RECORDS)),
+            "PUT record, 4 KB": Case(Job("PUT", boxes, token, body, spread=STORAGES)),
+            "PUT, 4 KB, one store": Case(Job("PUT", record_at, token, body, spread=RECORDS)),
             "scan of a dataset": Case(
                 Job("GET", f"/v2/datasets/{shop}/items?format=jsonl", token), size_mb, "MB/s",
                 READERS, goal=550),
