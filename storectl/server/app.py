@@ -65,6 +65,7 @@ _CORS = [
     ),
     ("Referrer-Policy", "no-referrer"),
 ]
+_CLOSE = ("Connection", "close")
 _PREFLIGHT = [
     ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
     (
@@ -210,6 +211,11 @@ class App:
             error = Internal("Internal server error")
         answer = failed(error)
         return answer._replace(headers=answer.headers + self._always[fast])
+
+    def ending(self) -> Answer:
+        """What is said to calls that come when the server is about to end."""
+        answer = failed(Unavailable("This server is ending", retry_after_secs=1))
+        return answer._replace(headers=[*answer.headers, *self._always[False], _CLOSE])
 
     def _routed(self, environ: dict[str, Any]) -> Routed:
         path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")

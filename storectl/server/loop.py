@@ -73,6 +73,9 @@ WHOLE_BYTES = 1024 * 1024
 PACKED_BYTES = 64 * 1024
 """What an encoding may add to a body."""
 
+ENDING_SECS = 5.0
+"""For so long a server that ends goes on with the calls it has in hand."""
+
 THREADS = 8
 UPLOAD_THREADS = 32
 MOST_NAMES = 1000
@@ -89,12 +92,21 @@ class Loop:
         self._threads = ThreadPoolExecutor(THREADS, "call")
         self._uploads = ThreadPoolExecutor(UPLOAD_THREADS, "upload")
         self._budget = Budget()
+        self._calls = 0  # in hand
+        self._is_ending = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._live(receive, send)
             return
         environ = environ_of(scope)
+        self._calls += 1
+        try:
+            await self._counted(environ, receive, send)
+        finally:
+            self._calls -= 1
+
+    async def _counted(self, environ: dict[str, Any], receive: Receive, send: Send) -> None:
         page = self._page
         if page is None:
             await self._serve(environ, receive, send)
@@ -142,6 +154,10 @@ class Loop:
         self._store.hurry()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        self._is_ending = True
+        until = self._loop.time() + ENDING_SECS
+        while self._calls and self._loop.time() < until:
+            await asyncio.sleep(0.01)
         await self._loop.run_in_executor(None, self._close)
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -152,6 +168,8 @@ class Loop:
         self._store.close()
 
     async def _answered(self, environ: dict[str, Any], body: Body | None) -> Answer:
+        if self._is_ending:
+            return self._app.ending()
         try:
             found = self._app.admit(environ)
         except TakesLong:

@@ -39,6 +39,33 @@ def test_one_line_of_json_says_that_it_is_ready_and_a_signal_ends_it(
     assert (process.returncode, told) == (0, b"")
 
 
+def test_what_is_being_read_when_it_ends_is_read_to_its_end(cli: Cli) -> None:
+    lines = "".join(f'{{"n":{n},"text":"{"x" * 30_000}"}}\n' for n in range(1_000))
+    cli("dataset", "push", "long", "--create", stdin=lines)
+    id = cli("dataset", "info", "long", "--json=id").json()["id"]
+    process = cli.start("serve", "--port", "0")
+    url = json.loads(process.stdout.readline())["url"]
+
+    with urlopen(f"{url}/v2/datasets/{id}/items?format=jsonl", timeout=60) as answer:
+        begun = answer.read(100)
+        process.terminate()
+        while answers(url):
+            time.sleep(0.01)
+        rest = answer.read()
+    _, told = process.communicate(timeout=60)
+
+    assert begun + rest == lines.encode()
+    assert (process.returncode, told) == (0, b"")
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/healthz", timeout=60) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 def test_under_nohup_it_outlives_its_terminal(cli: Cli) -> None:
     process = cli.start(
         "serve", "--port", "0", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)

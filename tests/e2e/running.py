@@ -48,9 +48,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serve(
-    folder: Path, *options: str, port: int = 0, store: str | None = None
-) -> Iterator[Server]:
+def serve(folder: Path, *options: str, port: int = 0, store: str | None = None) -> Iterator[Server]:
     """A server on the store in the folder, or another, with more options of `storectl serve`."""
     store = store or str(folder)
     log = folder.with_name(f"{folder.name}.log")

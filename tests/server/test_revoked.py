@@ -27,9 +27,7 @@ class Two(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def two(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Two]:
+def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     place = str(tmp_path_factory.mktemp("two"))
     if request.param == "postgres":
         cluster, template = map(request.getfixturevalue, ("cluster", "template"))
