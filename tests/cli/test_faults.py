@@ -501,7 +501,7 @@ def killed(cli: Cli, proxy: Proxy, words: list[str], at: int, how: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "without_keys"),
-    [(name, False) for name in TRANSFERS if name not in ("tail", "verify")]
+    [(name, False) for name in TRANSFERS if name not in ("tail", "verify", "dedupe")]
     + [("push jsonl", True), ("dataset copy", True), ("queue add", True)],
 )
 def test_after_kill_9_at_any_call_the_same_command_ends_it(
@@ -538,3 +538,27 @@ def test_after_kill_9_at_any_call_the_same_command_ends_it(
             calls = calls or len(proxy.asked)
         assert next(transfer, None) is None
         cli.folder = folder.parent
+
+
+def test_a_killed_dedupe_leaves_its_part_and_wants_another_name(
+    cli: Cli, both: Both, served: Served
+) -> None:
+    cli.env |= {"STORECTL_TOKEN": served.token}
+    del cli.env["STORECTL_STORE"]
+    words = next(dedupe(both))
+
+    def plan(asked: Asked) -> str | None:
+        return "late" if asked.method == "POST" and "/items" in asked.target else None
+
+    with Proxy(served.url, plan) as proxy:
+        process = start(cli, proxy, words)
+        assert proxy.held.wait(60)
+        process.kill()
+        process.communicate()
+        proxy.plan = lambda _: None
+        proxy.released.set()
+        again = both.at(proxy.url, *words)
+
+    assert again.code == 6
+    assert "items already" in again.err
+    assert "another --write-to" in again.err
