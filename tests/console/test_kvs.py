@@ -108,6 +108,7 @@ def test_a_prefix_leaves_the_keys_that_start_with_it(page: Page, records: Record
         records.put(key, "1")
     prefix = page.get_by_role("searchbox", name="Keys that start with")
     records.show(page)
+    expect(page.get_by_role("button", name="INPUT")).to_be_visible()
 
     prefix.fill("page-")
     expect(page.get_by_role("button", name="INPUT")).to_be_hidden()
