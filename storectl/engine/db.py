@@ -80,8 +80,9 @@ def statements(noun: str, dialect: str) -> dict[str, str]:
 
     A query starts at `-- name --`; `-- name @postgres --` is the text for one
     dialect only and stands directly below the common one. `<name>` stands for the text
-    of another part. One that says `Changes rights.` may change who may do what. In a text
-    for PostgreSQL `:name[]` is the values of all rows of many().
+    of another part, which is then no query by itself. One that says `Changes rights.` may
+    change who may do what. In a text for PostgreSQL `:name[]` is the values of all rows of
+    many().
     """
     text = (SQL_DIR / f"{noun}.sql").read_text("utf-8")
     parts = re.split(r"^-- (\w+)(?: @(\w+))? --$", text, flags=re.MULTILINE)
@@ -89,7 +90,12 @@ def statements(noun: str, dialect: str) -> dict[str, str]:
     for name, only, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
         if only in (None, dialect):
             found[name] = body.strip()
-    return {name: _PART.sub(lambda part: found[part[1]], body) for name, body in found.items()}
+    pieces = set(_PART.findall(text))
+    return {
+        name: _PART.sub(lambda part: found[part[1]], body)
+        for name, body in found.items()
+        if name not in pieces
+    }
 
 
 def migrations(dialect: str) -> list[Path]:

@@ -43,23 +43,20 @@ WHERE storage.id = :id AND noun = :noun;
 -- username --
 SELECT username FROM "user" WHERE id = :id;
 
+-- shared --
+-- What somebody has a right on. SQLite is told to begin with the rights.
+granted CROSS JOIN storage ON no = storage_no
+
+-- shared @postgres --
+granted JOIN storage ON no = storage_no
+
 -- list --
 -- What a user owns, and what others share with them.
 SELECT <columns> FROM storage
 WHERE :own AND user_id = :user_id AND noun = :noun
     AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
 UNION ALL
-SELECT <columns> FROM granted CROSS JOIN storage ON no = storage_no
-WHERE :shared AND granted.user_id = :user_id AND noun = :noun
-    AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
-ORDER BY created_at, no LIMIT :limit OFFSET :offset;
-
--- list @postgres --
-SELECT <columns> FROM storage
-WHERE :own AND user_id = :user_id AND noun = :noun
-    AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
-UNION ALL
-SELECT <columns> FROM granted JOIN storage ON no = storage_no
+SELECT <columns> FROM <shared>
 WHERE :shared AND granted.user_id = :user_id AND noun = :noun
     AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
 ORDER BY created_at, no LIMIT :limit OFFSET :offset;
@@ -69,17 +66,7 @@ SELECT <columns> FROM storage
 WHERE :own AND user_id = :user_id AND noun = :noun
     AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
 UNION ALL
-SELECT <columns> FROM granted CROSS JOIN storage ON no = storage_no
-WHERE :shared AND granted.user_id = :user_id AND noun = :noun
-    AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
-ORDER BY created_at DESC, no DESC LIMIT :limit OFFSET :offset;
-
--- list_desc @postgres --
-SELECT <columns> FROM storage
-WHERE :own AND user_id = :user_id AND noun = :noun
-    AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
-UNION ALL
-SELECT <columns> FROM granted JOIN storage ON no = storage_no
+SELECT <columns> FROM <shared>
 WHERE :shared AND granted.user_id = :user_id AND noun = :noun
     AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over))
 ORDER BY created_at DESC, no DESC LIMIT :limit OFFSET :offset;
@@ -89,16 +76,7 @@ SELECT
     (SELECT count(*) FROM storage
      WHERE :own AND user_id = :user_id AND noun = :noun
          AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over)))
-    + (SELECT count(*) FROM granted CROSS JOIN storage ON no = storage_no
-       WHERE :shared AND granted.user_id = :user_id AND noun = :noun
-           AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over)));
-
--- total @postgres --
-SELECT
-    (SELECT count(*) FROM storage
-     WHERE :own AND user_id = :user_id AND noun = :noun
-         AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over)))
-    + (SELECT count(*) FROM granted JOIN storage ON no = storage_no
+    + (SELECT count(*) FROM <shared>
        WHERE :shared AND granted.user_id = :user_id AND noun = :noun
            AND (name IS NOT NULL OR (:unnamed AND accessed_at > :over)));
 
