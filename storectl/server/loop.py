@@ -7,7 +7,7 @@ a small write with the others that wait, anything else in a pool of threads.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from storectl.errors import InvalidInput
+from storectl.formats.blocks import gather
 from storectl.model import dataset, kvs, queue, rules, token
 from storectl.model.items import too_large
 from storectl.model.store import Served, TakesLong
@@ -227,14 +228,14 @@ class Loop:
 
     async def _stream(self, blocks: Iterable[bytes], receive: Receive, send: Send) -> None:
         """Send blocks as fast as they are read. A failure cuts the connection."""
-        source = iter(blocks)
+        read = partial(next, gather(blocks, SENT_BYTES), b"")
         gone = asyncio.ensure_future(_until_gone(receive))
-        coming = self._apart(partial(_gathered, source))
+        coming = self._apart(read)
         try:
             while block := await coming:
                 if gone.done():
                     return
-                coming = self._apart(partial(_gathered, source))  # is read while this is sent
+                coming = self._apart(read)  # is read while this is sent
                 await send({"type": "http.response.body", "body": block, "more_body": True})
         except Exception as error:
             self._app.refused(error)  # to the log
@@ -285,18 +286,6 @@ def _named(header: bytes) -> str:
     if len(_names) < MOST_NAMES:
         _names[header] = name
     return name
-
-
-def _gathered(source: Iterator[bytes]) -> bytes:
-    """The next blocks, as many as are worth the way to the loop; nothing at the end."""
-    parts: list[bytes] = []
-    size = 0
-    for block in source:
-        parts.append(block)
-        size += len(block)
-        if size >= SENT_BYTES:
-            break
-    return b"".join(parts)
 
 
 async def _until_gone(receive: Receive) -> None:
