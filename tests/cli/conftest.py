@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -104,6 +105,19 @@ class Cli:
         os.close(ours)
         return Done(code, shown.decode().replace("\r\n", "\n"), "")
 
+    def until_shown(self, words: bytes, *args: str) -> bytes:
+        """Run on a terminal until it shows these words, then end it with Ctrl-C; what it shows."""
+        ours, theirs = pty.openpty()
+        process = self.start(*args, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        while words not in shown:
+            shown += os.read(ours, 4096)
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        os.close(ours)
+        return shown
+
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
@@ -147,6 +161,16 @@ def file(tmp_path: Path) -> Path:
     crawlees.mkdir(parents=True)
     (crawlees / "000000001.json").write_text('{"n":1}')
     return path
+
+
+@pytest.fixture
+def filled(here: Callable[..., Done], file: Path, tmp_path: Path) -> Path:
+    """The folder of a store with items, and a record that is large enough to be a blob."""
+    here("dataset", "push", "prices", str(file), "--create")
+    here("kvs", "create", "files")
+    (tmp_path / "big").write_bytes(b"x" * 300_000)
+    here("kvs", "set", "files", "big", str(tmp_path / "big"))
+    return tmp_path / "store"
 
 
 class Served(NamedTuple):

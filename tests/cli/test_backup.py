@@ -13,15 +13,6 @@ from .conftest import Cli, Done, Served
 Here = Callable[..., Done]
 
 
-@pytest.fixture
-def filled(here: Here, file: Path, tmp_path: Path) -> Path:
-    here("dataset", "push", "prices", str(file), "--create")
-    here("kvs", "create", "files")
-    (tmp_path / "big").write_bytes(b"x" * 300_000)
-    here("kvs", "set", "files", "big", str(tmp_path / "big"))
-    return tmp_path / "store"
-
-
 def test_a_store_comes_back_from_its_backup(here: Here, filled: Path, tmp_path: Path) -> None:
     made = here("backup", "backups/monday")
     put = here("--store", "new", "restore", "backups/monday")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import stat
 import time
@@ -311,17 +310,7 @@ def test_a_server_without_a_browser_serves_and_makes_no_token(
 
 
 def test_on_a_terminal_it_says_where_and_how_to_log_in(cli: Cli) -> None:
-    import pty
-
-    ours, theirs = pty.openpty()
-    process = cli.start("open", "--no-browser", stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while b"token create" not in shown:
-        shown += os.read(ours, 4096)
-    process.send_signal(signal.SIGINT)
-    process.wait(60)
-    os.close(ours)
+    shown = cli.until_shown(b"token create", "open", "--no-browser")
 
     assert b"Console:  http://127.0.0.1:" in shown
     assert b"Ctrl-C ends it." in shown

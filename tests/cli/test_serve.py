@@ -196,17 +196,7 @@ def _children(pid: int) -> list[int]:
 
 
 def test_on_a_terminal_it_says_how_to_get_a_token(cli: Cli) -> None:
-    import pty
-
-    ours, theirs = pty.openpty()
-    process = cli.start("serve", "--port", "0", stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while b"Ctrl-C" not in shown:
-        shown += os.read(ours, 4096)
-    process.send_signal(signal.SIGINT)
-    process.wait(60)
-    os.close(ours)
+    shown = cli.until_shown(b"Ctrl-C", "serve", "--port", "0")
 
     assert b"Serving " in shown
     assert b"token create --user NAME" in shown

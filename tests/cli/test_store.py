@@ -16,15 +16,6 @@ from .conftest import Cli, Done
 Here = Callable[..., Done]
 
 
-@pytest.fixture
-def filled(here: Here, file: Path, tmp_path: Path) -> Path:
-    here("dataset", "push", "prices", str(file), "--create")
-    here("kvs", "create", "files")
-    (tmp_path / "big").write_bytes(b"x" * 300_000)
-    here("kvs", "set", "files", "big", str(tmp_path / "big"))
-    return tmp_path / "store"
-
-
 def test_a_store_is_used_where_it_was_moved_to(here: Here, filled: Path, tmp_path: Path) -> None:
     moved = here("store", "move", "store", "new")
 
