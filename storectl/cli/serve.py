@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shlex
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -288,15 +289,21 @@ def _apart(work: Callable[..., Done], *given: Any) -> Done:
     """Do something with the store in a process of its own, before the workers are forked.
 
     The library of buckets has threads that wait on one epoll. A fork shares it, and what
-    comes for a worker would be taken for our own, which ends this process.
+    comes for a worker would be taken for our own, which ends this process. Signals wait
+    meanwhile: one that raises while the other process is being made would leave it for ever.
     """
     if find_spec("obstore") is None or not hasattr(os, "fork"):
         return work(*given)
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(1, get_context("fork")) as process:
-        return process.submit(work, *given).result()
+    ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    try:
+        with ProcessPoolExecutor(1, get_context("fork")) as process:
+            return process.submit(work, *given).result()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare(
