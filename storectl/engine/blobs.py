@@ -33,7 +33,10 @@ class Blobs(Protocol):
         ...
 
     def delete(self, *blobs: str) -> None:
-        """Delete bodies, or what is there of them. One that is not there is no failure."""
+        """Delete bodies, or what is there of them. One that is not there is no failure.
+
+        None comes back, whatever happens to the machine afterwards.
+        """
         ...
 
     def there(self) -> Iterator[tuple[str, int]]:

@@ -56,10 +56,15 @@ class Files:
         return self._read(self._path(blob))
 
     def delete(self, *blobs: str) -> None:
+        changed = set()
         for path in map(self._path, blobs):
             for each in (path, path.with_name(path.name + UNFINISHED)):
                 with _named(each), suppress(FileNotFoundError):
                     os.unlink(each)
+                    changed.add(path.parent)
+        for folder in changed:  # the first takes a journal's time, the others none
+            with _named(folder):
+                flush_folder(folder)
 
     def there(self) -> Iterator[tuple[str, int]]:
         for part in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():

@@ -169,8 +169,16 @@ def test_a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged(
         # What was on the way when the power failed is there whole, or not at all.
         assert contents(store) in states[acknowledged : acknowledged + 2], number
         assert store._db.all("PRAGMA integrity_check") == [("ok",)]
+        assert not unlisted(store, folder), number
         store.datasets.push(NAME["dataset"], Items.of([{"goes": "on"}]))
         store.close()
+
+
+def unlisted(store: EngineStore, folder: Path) -> set[str]:
+    """Blobs that no record names and that no sweep would delete."""
+    files = {path.name.partition(".")[0] for path in folder.glob("blobs/*/*")}
+    listed = "SELECT blob FROM garbage UNION SELECT blob FROM record WHERE blob IS NOT NULL"
+    return files - {blob for (blob,) in store._db.all(listed)}
 
 
 def laid_out(image: Image, folder: Path) -> None:
