@@ -123,10 +123,23 @@ class RateLimited(StorectlError):
     type, status, exit_code, code = "rate-limit-exceeded", 429, 10, "rate-limited"
 
 
+class Outage:
+    """Something that a store stands on is away. over: it has answered again since."""
+
+    __slots__ = ("over", "what")
+
+    def __init__(self, what: str) -> None:
+        self.what, self.over = what, False
+
+
 class Unavailable(StorectlError):
-    """The store cannot answer now; asking again may work."""
+    """The store cannot answer now; asking again may work.
+
+    outage: the same for all that failed because the same thing was away.
+    """
 
     type, status, exit_code, code = "service-unavailable", 503, 1, "unavailable"
+    outage: Outage | None = None
 
 
 class Network(StorectlError):

@@ -5,21 +5,25 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 
 @contextmanager
-def served(folder: Path | str, **settings: object) -> Iterator[str]:
-    """The address of a server on the store in the folder.
+def served(folder: Path | str, *, log: Path | None = None, **settings: object) -> Iterator[str]:
+    """The address of a server on the store in the folder. log: where its stderr goes.
 
     rate, access: as its settings. clock: a file that says what time it is, in milliseconds.
     workers: how many. metrics: the port for them.
     """
     words = [f"{name}={value}" for name, value in settings.items()]
-    process = subprocess.Popen(
-        [sys.executable, __file__, str(folder), *words], stdout=subprocess.PIPE, text=True
-    )
+    with log.open("wb") if log else nullcontext() as errors:
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(folder), *words],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     assert process.stdout is not None
     try:
         address = process.stdout.readline().strip()

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 
 from storectl.engine.db import Taken, statements
-from storectl.errors import Internal, InvalidInput, Local, Unavailable
+from storectl.errors import Internal, InvalidInput, Local, Outage, Unavailable
 
 MOST = 12
 """Connections of one process. A PostgreSQL allows 100 unless told otherwise."""
@@ -60,6 +60,7 @@ class Connections:
         self._room = BoundedSemaphore(MOST)
         self._away_until = 0.0
         self._why: Unavailable | None = None
+        self._outage: Outage | None = None
         self._ahead_us = 0
         self._set_at = float("-inf")
 
@@ -71,12 +72,15 @@ class Connections:
                 f"All {MOST} connections to {self.place} were busy for {BUSY_SECS:.0f} s",
                 retry_after_secs=1,
             )
+        outage = self._outage
         try:
             connection = self._take()
             try:
                 yield connection
             finally:
                 self._give(connection)
+            if outage is not None:
+                self._end(outage)
         finally:
             self._room.release()
 
@@ -96,7 +100,24 @@ class Connections:
 
     def named(self, error: psycopg.Error) -> Exception:
         """The failure that an error of psycopg means."""
-        return named(error, self.place)
+        failure = named(error, self.place)
+        if isinstance(failure, Unavailable) and is_lost(error):
+            return self.away(failure)
+        return failure
+
+    def away(self, failure: Unavailable) -> Unavailable:
+        """A failure because the database is away, as all are until a connection works again."""
+        with self._mutex:
+            self._outage = self._outage or Outage(self.place)
+            failure.outage = self._outage
+        return failure
+
+    def _end(self, outage: Outage) -> None:
+        """What was away when a connection was asked for has answered on it."""
+        outage.over = True
+        with self._mutex:
+            if self._outage is outage:
+                self._outage = None
 
     def _take(self) -> Connection:
         while True:
@@ -125,13 +146,14 @@ class Connections:
 
     def _connected(self) -> Connection:
         if time.monotonic() < self._away_until and self._why is not None:
-            raise Unavailable(self._why.message, hint=self._why.hint, retry_after_secs=1)
+            why = Unavailable(self._why.message, hint=self._why.hint, retry_after_secs=1)
+            raise self.away(why)
         try:
             connection: Connection = psycopg.connect(
                 **self._options, autocommit=True, cursor_factory=RawCursor
             )
         except psycopg.Error as error:
-            self._why = unreached(error, self.place)
+            self._why = self.away(unreached(error, self.place))
             self._away_until = time.monotonic() + AWAY_SECS
             raise self._why from None
         try:
@@ -139,7 +161,7 @@ class Connections:
         except BaseException as error:
             connection.close()
             if isinstance(error, psycopg.Error):
-                raise unreached(error, self.place) from None
+                raise self.away(unreached(error, self.place)) from None
             raise
         self._why = None
         return connection

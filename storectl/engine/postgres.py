@@ -235,10 +235,8 @@ class PostgresDb:
 
     def _in_doubt(self) -> Unavailable:
         self._connections.drop_idle()
-        return Unavailable(
-            f"{self.place} went away during a commit: it may have been made or not",
-            retry_after_secs=1,
-        )
+        doubt = f"{self.place} went away during a commit: it may have been made or not"
+        return self._connections.away(Unavailable(doubt, retry_after_secs=1))
 
     def _forget(self) -> None:
         """Rights have changed: until this returns some process may go by the old ones."""

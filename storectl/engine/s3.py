@@ -20,7 +20,7 @@ from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from storectl.errors import InvalidInput, Local, StorectlError, Unavailable
+from storectl.errors import InvalidInput, Local, Outage, StorectlError, Unavailable
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -201,17 +201,29 @@ class Bucket:
 
         away = self._away
         if away is not None and not self._asking.acquire(blocking=False):
-            raise Unavailable(away.message, hint=away.hint, retry_after_secs=AWAY_SECS)
+            known = Unavailable(away.message, hint=away.hint, retry_after_secs=AWAY_SECS)
+            known.outage = away.outage
+            raise known
         try:
             yield
-            self._away = None
+            self._back(away)
         except (BaseError, OSError, ValueError) as error:
             failure = self._failure(blob, error)
-            self._away = failure if isinstance(failure, Unavailable) else None
+            if isinstance(failure, Unavailable):
+                failure.outage = (self._away and self._away.outage) or Outage(self.url)
+                self._away = failure
+            else:
+                self._back(away)
             raise failure from None
         finally:
             if away is not None:
                 self._asking.release()
+
+    def _back(self, away: Unavailable | None) -> None:
+        """It has answered. away: what was known when it was asked, before which nothing counts."""
+        if away is not None and away.outage is not None:
+            self._away = None
+            away.outage.over = True
 
     def _failure(self, blob: str, error: Exception) -> StorectlError:
         text = str(error).partition("Debug source")[0]

@@ -23,7 +23,7 @@ from storectl.model.token import Caller
 from storectl.server import access, dataset, kvs, pages, queue, token
 from storectl.server.guard import admit, caller, locate, method_of
 from storectl.server.limits import Limits, OwnRates
-from storectl.server.log import say
+from storectl.server.log import Refusals, say
 from storectl.server.settings import Settings
 from storectl.server.wire import (
     Answer,
@@ -157,6 +157,7 @@ class App:
         self._store, self._settings = store, settings
         self._routes = Routes(HANDLERS)
         self._known = lru_cache(REMEMBERED)(self._route)
+        self._refusals = Refusals()
         rates = _shared_rates(store) if settings.rate_limit else None
         self._limits = Limits(settings.rate_limit, rates)
         tried = OwnRates(lambda: store.now_ms() * 1_000_000)
@@ -199,12 +200,14 @@ class App:
             raise
         except Exception as error:
             return self.refused(error, endpoint.fast)
+        if self._refusals.away:
+            self._refusals.see_who_is_back()
         return Answer(answer.status, answer.headers + self._always[endpoint.fast], answer.body)
 
     def refused(self, error: Exception, fast: bool = False) -> Answer:
         """What is said of a failure."""
         if isinstance(error, Local | Unavailable | Internal):  # its paths are for the owner alone
-            say(f"error: {error.message}")
+            self._refusals.add(error)
             error = Unavailable(CANNOT, retry_after_secs=error.retry_after_secs)
         elif not isinstance(error, StorectlError):  # a bug: the caller learns no more than that
             say("".join(traceback.format_exception(error)))

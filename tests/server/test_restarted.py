@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from serving import served
 
 WRITERS = 4
 RESTARTS = 2
+BACK = re.compile(r"note: \w+ is back after \d+ s; ([\d,]+) calls? w(?:as|ere) refused")
 
 
 class Pusher(Thread):
@@ -47,21 +49,21 @@ class Pusher(Thread):
                 n += 1
 
 
-def test_what_was_acknowledged_outlives_crashes_of_the_database() -> None:
+def test_what_was_acknowledged_outlives_crashes_of_the_database(tmp_path: Path) -> None:
     with running() as cluster:
         url = cluster.database()
         store = open_store(url)
         token = str(store.tokens.create("test").secret)
         dataset = store.datasets.create("results")[0].id
         end = Event()
-        with served(url) as address:
+        with served(url, log=tmp_path / "log") as address:
             pushers = [Pusher(address, token, dataset, n, end) for n in range(WRITERS)]
             for pusher in pushers:
                 pusher.start()
             for _ in range(RESTARTS):
                 _wait(lambda: all(_went_on(pusher) for pusher in pushers))
                 cluster.stop()
-                _wait(lambda: all(pusher.refused for pusher in pushers))
+                _wait(lambda: all(_was_refused(pusher) for pusher in pushers))
                 cluster.start()
             _wait(lambda: all(_went_on(pusher) for pusher in pushers))
             end.set()
@@ -78,6 +80,24 @@ def test_what_was_acknowledged_outlives_crashes_of_the_database() -> None:
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) >= 1
         assert "postgres" not in answer.text.lower()
+    refused = sum(len(pusher.refused) for pusher in pushers)
+    _check_log((tmp_path / "log").read_text().splitlines(), cluster.port, refused)
+
+
+def _check_log(lines: list[str], port: int, refused: int) -> None:
+    """It was told when the database went away and when it was back, not by every call."""
+    place = f"PostgreSQL at 127.0.0.1:{port}, database "
+    told = [line for line in lines if line.startswith(f"error: {place}")]
+    away = [line for line in told if " in the last " not in line]
+    back = [found for line in lines if (found := BACK.match(line.replace(place, "")))]
+    assert RESTARTS <= len(back) == len(away) < refused
+    assert sum(int(found[1].replace(",", "")) for found in back) == refused
+
+
+def _was_refused(pusher: Pusher) -> bool:
+    """Whether more was refused since this was asked last, or the first time at all."""
+    seen, pusher.told = getattr(pusher, "told", 0), len(pusher.refused)
+    return pusher.told > seen
 
 
 def _went_on(pusher: Pusher) -> bool:
