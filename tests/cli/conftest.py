@@ -11,11 +11,13 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCSCTTY, TIOCSWINSZ
-from typing import Any, NamedTuple
+from threading import Thread
+from typing import Any, NamedTuple, Self
 
 import pytest
 
@@ -28,6 +30,16 @@ class Done(NamedTuple):
     code: int
     out: str
     err: str
+
+    @classmethod
+    def of(cls, code: int, out: bytes | None, err: bytes | None) -> Self:
+        told = ((one or b"").decode(errors="surrogateescape") for one in (out, err))
+        return cls(code, *told)
+
+    @property
+    def bytes(self) -> bytes:
+        """What it wrote, exactly."""
+        return self.out.encode(errors="surrogateescape")
 
     def json(self) -> Any:
         return json.loads(self.out)
@@ -68,7 +80,7 @@ class Cli:
         given = stdin.encode() if isinstance(stdin, str) else stdin
         process = self.start(*args, env=env, **{"stdin": subprocess.PIPE} | how)
         out, err = process.communicate(given, timeout=120)
-        return Done(process.returncode, (out or b"").decode(), (err or b"").decode())
+        return Done.of(process.returncode, out, err)
 
     def on_terminal(
         self, *args: str, typed: str = "", columns: int = 80, env: dict[str, str] | None = None
@@ -119,6 +131,67 @@ class Cli:
         return shown
 
 
+class Here(Cli):
+    """Runs it inside this process, off a terminal: forty times as fast as a program.
+
+    What is started, or shown on a terminal, is a program here too.
+    """
+
+    def __init__(
+        self, folder: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[bytes]
+    ) -> None:
+        super().__init__(folder)
+        self.patch, self.capture = patch, capture
+
+    def __call__(
+        self, *args: str, stdin: str | bytes = b"", env: dict[str, str] | None = None
+    ) -> Done:
+        from storectl.cli import main
+
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        with self.patch.context() as patch, in_pipe(given, patch):
+            self._set(patch, self.env | (env or {}))
+            self.capture.readouterr()
+            code = main(list(args))
+            shown = self.capture.readouterr()
+        return Done.of(code, shown.out, shown.err)
+
+    def _set(self, patch: pytest.MonkeyPatch, env: dict[str, str]) -> None:
+        for name in list(os.environ):
+            if name.startswith(("STORECTL_", "APIFY_")) or name in NOT_OF_A_TEST:
+                patch.delenv(name)
+        for name, value in env.items():
+            patch.setenv(name, value) if value else patch.delenv(name, raising=False)
+
+
+NOT_OF_A_TEST = ("CI", "NO_COLOR", "FORCE_COLOR")
+"""Variables of whoever runs the tests that say how output looks."""
+
+
+@contextmanager
+def in_pipe(given: bytes, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Within it, stdin is a pipe with these bytes."""
+    kept = os.dup(0)
+    read_end, write_end = os.pipe()
+    os.dup2(read_end, 0)
+    os.close(read_end)
+    writer = Thread(target=_pour, args=(given, write_end))
+    writer.start()
+    with open(0, closefd=False) as stdin:
+        patch.setattr(sys, "stdin", stdin)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 0)
+            os.close(kept)
+            writer.join()
+
+
+def _pour(given: bytes, write_end: int) -> None:
+    with suppress(BrokenPipeError), open(write_end, "wb", buffering=0) as pipe:
+        pipe.write(given)  # a command need not read to the end
+
+
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
@@ -126,30 +199,10 @@ def cli(tmp_path: Path) -> Cli:
 
 @pytest.fixture
 def here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., Done]:
-    """Runs a command inside this process, off a terminal: forty times as fast as a program."""
-    from storectl.cli import main
-
-    mine = Cli(tmp_path)
-    for name in list(os.environ):
-        if name.startswith(("STORECTL_", "APIFY_")) or name in ("CI", "NO_COLOR", "FORCE_COLOR"):
-            monkeypatch.delenv(name)
-    for name, value in mine.env.items():
-        if name not in ("PATH", "PYTHONPATH"):
-            monkeypatch.setenv(name, value)
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Here:
     monkeypatch.chdir(tmp_path)
-
-    def run(*args: str, env: dict[str, str] | None = None) -> Done:
-        with monkeypatch.context() as patch:
-            for name, value in (env or {}).items():
-                patch.setenv(name, value) if value else patch.delenv(name, raising=False)
-            capfd.readouterr()
-            code = main(list(args))
-            shown = capfd.readouterr()
-        return Done(code, shown.out, shown.err)
-
-    return run
+    return Here(tmp_path, monkeypatch, capfdbinary)
 
 
 @pytest.fixture
@@ -164,7 +217,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def filled(here: Callable[..., Done], file: Path, tmp_path: Path) -> Path:
+def filled(here: Here, file: Path, tmp_path: Path) -> Path:
     """The folder of a store with items, and a record that is large enough to be a blob."""
     here("dataset", "push", "prices", str(file), "--create")
     here("kvs", "create", "files")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Cli, Done, Served
+from .conftest import Done, Here, Served
 
 URLS = [f"https://example.com/{n}" for n in range(12)]
 PRINT = ["sh", "-c", 'printf \'{"url":"%s"}\\n\' "$1"', "sh", "{url}"]
@@ -22,41 +22,41 @@ WRITE = ["sh", "-c", 'echo "$1" >> ran.txt', "sh", "{url}"]
 
 
 @pytest.fixture(params=["embedded", "served"])
-def anywhere(request: pytest.FixtureRequest, cli: Cli) -> Cli:
+def anywhere(request: pytest.FixtureRequest, here: Here) -> Here:
     """A command line on a store of its own, or on a server."""
     if request.param == "served":
         served: Served = request.getfixturevalue("served")
-        cli.env |= {"STORECTL_SERVER": served.url, "STORECTL_TOKEN": served.token}
-        del cli.env["STORECTL_STORE"]
-    return cli
+        here.env |= {"STORECTL_SERVER": served.url, "STORECTL_TOKEN": served.token}
+        del here.env["STORECTL_STORE"]
+    return here
 
 
 @pytest.fixture
-def crawl(anywhere: Cli) -> str:
+def crawl(anywhere: Here) -> str:
     """A queue of twelve requests, of a name that no other test has."""
     name = f"crawl-{os.urandom(4).hex()}"
     anywhere("queue", "add", name, *URLS, "--create")
     return name
 
 
-def states(cli: Cli, queue: str) -> Counter[str]:
-    listed = cli("queue", "requests", queue, "--json").json()["items"]
+def states(here: Here, queue: str) -> Counter[str]:
+    listed = here("queue", "requests", queue, "--json").json()["items"]
     return Counter(one["state"] for one in listed)
 
 
-def lock_end(cli: Cli, queue: str) -> str:
+def lock_end(here: Here, queue: str) -> str:
     """When the lock of the only request of a queue is over."""
-    [one] = cli("queue", "requests", queue, "--json").json()["items"]
+    [one] = here("queue", "requests", queue, "--json").json()["items"]
     return str(one["lockExpiresAt"])
 
 
-def collected(cli: Cli, dataset: str) -> list[str]:
-    return [json.loads(line)["url"] for line in cli("dataset", "items", dataset).lines()]
+def collected(here: Here, dataset: str) -> list[str]:
+    return [json.loads(line)["url"] for line in here("dataset", "items", dataset).lines()]
 
 
-def ran(cli: Cli) -> list[str]:
+def ran(here: Here) -> list[str]:
     """What the children have written, line by line."""
-    path = cli.folder / "ran.txt"
+    path = here.folder / "ran.txt"
     return path.read_text().splitlines() if path.exists() else []
 
 
@@ -67,10 +67,10 @@ def until(true: Callable[[], Any], secs: float = 60) -> None:
         time.sleep(0.02)
 
 
-def add_raw(cli: Cli, queue: str, **request: Any) -> str:
+def add_raw(here: Here, queue: str, **request: Any) -> str:
     """Add a request as an API client may send it; what its URL is nobody checks."""
     request = {"uniqueKey": request["url"] or "-", **request}
-    done = cli("queue", "add", queue, "-i", "-", "--create", stdin=json.dumps(request))
+    done = here("queue", "add", queue, "-i", "-", "--create", stdin=json.dumps(request))
     assert done.code == 0, done.err
     return done.out.strip()
 
@@ -78,7 +78,7 @@ def add_raw(cli: Cli, queue: str, **request: Any) -> str:
 # What a child gets
 
 
-def test_every_request_is_run_once_and_handled(anywhere: Cli, crawl: str) -> None:
+def test_every_request_is_run_once_and_handled(anywhere: Here, crawl: str) -> None:
     done = anywhere("queue", "work", crawl, "-j", "3", "--", *WRITE)
 
     assert done.code == 0, done.err
@@ -90,12 +90,12 @@ def test_every_request_is_run_once_and_handled(anywhere: Cli, crawl: str) -> Non
     assert f"Handled 12 requests of '{crawl}'" in done.err
 
 
-def test_one_child_at_a_time_runs_them_in_the_order_of_the_queue(cli: Cli) -> None:
-    cli("queue", "add", "crawl", *URLS, "--create")
+def test_one_child_at_a_time_runs_them_in_the_order_of_the_queue(here: Here) -> None:
+    here("queue", "add", "crawl", *URLS, "--create")
 
-    cli("queue", "work", "crawl", "--", *WRITE)
+    here("queue", "work", "crawl", "--", *WRITE)
 
-    assert ran(cli) == URLS
+    assert ran(here) == URLS
 
 
 HOSTILE = [
@@ -108,73 +108,73 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("url", HOSTILE)
-def test_a_hostile_url_is_one_argument_and_nothing_else(cli: Cli, url: str) -> None:
-    add_raw(cli, "crawl", url=url)
+def test_a_hostile_url_is_one_argument_and_nothing_else(here: Here, url: str) -> None:
+    add_raw(here, "crawl", url=url)
     show = "import json, os, sys; json.dump([sys.argv[1:], dict(os.environ), sys.stdin.read()],"
 
-    done = cli(
+    done = here(
         "queue", "work", "crawl", "--",
         sys.executable, "-c", f"{show} open('seen.json', 'w'))", "<{url}>", "{url}", "{uniqueKey}",
     )  # fmt: skip
 
     assert done.code == 0, done.err
-    arguments, environ, stdin = json.loads((cli.folder / "seen.json").read_text())
+    arguments, environ, stdin = json.loads((here.folder / "seen.json").read_text())
     assert arguments == [f"<{url}>", url, url]
     assert environ["STORECTL_REQUEST_URL"] == url
     assert json.loads(stdin)["url"] == url
-    assert not (cli.folder / "pwned").exists()
+    assert not (here.folder / "pwned").exists()
 
 
-def test_a_url_cannot_become_an_option(cli: Cli) -> None:
-    id = add_raw(cli, "crawl", url="--output=x")
+def test_a_url_cannot_become_an_option(here: Here) -> None:
+    id = add_raw(here, "crawl", url="--output=x")
 
-    done = cli("queue", "work", "crawl", "--", *WRITE)
+    done = here("queue", "work", "crawl", "--", *WRITE)
 
     assert done.code == 7
-    assert ran(cli) == []
+    assert ran(here) == []
     (told,) = [json.loads(line) for line in done.lines()]
     assert (told["outcome"], told["id"]) == ("failed", id)
     assert "begins with a hyphen" in told["error"]
-    assert states(cli, "crawl") == {"failed": 1}
+    assert states(here, "crawl") == {"failed": 1}
 
 
-def test_behind_two_hyphens_of_its_own_it_is_an_argument_as_any(cli: Cli) -> None:
-    add_raw(cli, "crawl", url="-e")
+def test_behind_two_hyphens_of_its_own_it_is_an_argument_as_any(here: Here) -> None:
+    add_raw(here, "crawl", url="-e")
 
-    done = cli(
+    done = here(
         "queue", "work", "crawl", "--", "sh", "-c", 'echo "$2" >> ran.txt', "--", "--", "{url}"
     )
 
     assert done.code == 0, done.err
-    assert ran(cli) == ["-e"]
+    assert ran(here) == ["-e"]
 
 
-def test_what_no_argument_can_hold_fails_and_the_rest_goes_on(cli: Cli) -> None:
-    add_raw(cli, "crawl", url="https://example.com/\0x")
-    add_raw(cli, "crawl", url="https://example.com/" + "x" * 3_000_000)
-    add_raw(cli, "crawl", url=URLS[0])
+def test_what_no_argument_can_hold_fails_and_the_rest_goes_on(here: Here) -> None:
+    add_raw(here, "crawl", url="https://example.com/\0x")
+    add_raw(here, "crawl", url="https://example.com/" + "x" * 3_000_000)
+    add_raw(here, "crawl", url=URLS[0])
 
-    done = cli("queue", "work", "crawl", "--", *WRITE)
+    done = here("queue", "work", "crawl", "--", *WRITE)
 
     assert done.code == 7
-    assert ran(cli) == [URLS[0]]
+    assert ran(here) == [URLS[0]]
     errors = [json.loads(line).get("error", "") for line in done.lines()]
     assert any("NUL" in error for error in errors)
     assert any("too long" in error for error in errors)
 
 
-def test_a_child_gets_the_whole_request_on_stdin_and_in_variables(cli: Cli) -> None:
+def test_a_child_gets_the_whole_request_on_stdin_and_in_variables(here: Here) -> None:
     request = {
         "url": URLS[0], "uniqueKey": "k", "method": "POST", "payload": "x" * 200_000,
         "userData": {"label": "é"}, "headers": {"a": "b"}, "odd": [None],
     }  # fmt: skip
-    id = add_raw(cli, "crawl", **request)
+    id = add_raw(here, "crawl", **request)
     show = "import json, os, sys; json.dump([dict(os.environ), json.load(sys.stdin)],"
 
-    done = cli("queue", "work", "crawl", "--", sys.executable, "-c", f"{show} open('o', 'w'))")
+    done = here("queue", "work", "crawl", "--", sys.executable, "-c", f"{show} open('o', 'w'))")
 
     assert done.code == 0, done.err
-    environ, stdin = json.loads((cli.folder / "o").read_text())
+    environ, stdin = json.loads((here.folder / "o").read_text())
     told = {name[17:]: environ[name] for name in environ if name.startswith("STORECTL_REQUEST_")}
     assert told == {
         "ID": id, "URL": URLS[0], "UNIQUE_KEY": "k", "METHOD": "POST", "RETRY_COUNT": "",
@@ -183,10 +183,10 @@ def test_a_child_gets_the_whole_request_on_stdin_and_in_variables(cli: Cli) -> N
     assert {name: stdin[name] for name in request} == request
 
 
-def test_a_child_that_reads_nothing_and_says_much_blocks_nothing(cli: Cli) -> None:
-    add_raw(cli, "crawl", url=URLS[0], payload="x" * 1_000_000)
+def test_a_child_that_reads_nothing_and_says_much_blocks_nothing(here: Here) -> None:
+    add_raw(here, "crawl", url=URLS[0], payload="x" * 1_000_000)
 
-    done = cli("queue", "work", "crawl", "--", "sh", "-c", "seq 200000; seq 200000 >&2")
+    done = here("queue", "work", "crawl", "--", "sh", "-c", "seq 200000; seq 200000 >&2")
 
     assert done.code == 0
     assert len(done.lines()) == 1
@@ -203,21 +203,21 @@ def test_a_child_that_reads_nothing_and_says_much_blocks_nothing(cli: Cli) -> No
     ],
 )
 def test_a_program_is_looked_for_before_anything_is_locked(
-    cli: Cli, command: list[str], code: int, why: str
+    here: Here, command: list[str], code: int, why: str
 ) -> None:
-    add_raw(cli, "crawl", url=URLS[0])
+    add_raw(here, "crawl", url=URLS[0])
 
-    done = cli("queue", "work", "crawl", "--", *command)
+    done = here("queue", "work", "crawl", "--", *command)
 
     assert (done.code, done.out) == (code, "")
     assert why in done.err
-    assert states(cli, "crawl") == {"pending": 1}
+    assert states(here, "crawl") == {"pending": 1}
 
 
 # What becomes of it
 
 
-def test_a_failure_is_repeated_and_then_handled_as_failed(anywhere: Cli) -> None:
+def test_a_failure_is_repeated_and_then_handled_as_failed(anywhere: Here) -> None:
     name = f"fail-{os.urandom(4).hex()}"
     id = add_raw(anywhere, name, url=URLS[0])
     fail = [
@@ -240,38 +240,38 @@ def test_a_failure_is_repeated_and_then_handled_as_failed(anywhere: Cli) -> None
     assert states(anywhere, name) == {"failed": 1}
 
 
-def test_a_request_that_must_not_be_repeated_is_not(cli: Cli) -> None:
-    add_raw(cli, "crawl", url=URLS[0], noRetry=True)
+def test_a_request_that_must_not_be_repeated_is_not(here: Here) -> None:
+    add_raw(here, "crawl", url=URLS[0], noRetry=True)
 
-    done = cli("queue", "work", "crawl", "--", "sh", "-c", "exit 1")
+    done = here("queue", "work", "crawl", "--", "sh", "-c", "exit 1")
 
     assert [json.loads(line)["outcome"] for line in done.lines()] == ["failed"]
 
 
 @pytest.mark.parametrize(("end", "why"), [("exit 9", "exit code 9"), ("kill -9 $$", "SIGKILL")])
-def test_a_crash_without_a_word_says_how_the_child_ended(cli: Cli, end: str, why: str) -> None:
-    add_raw(cli, "crawl", url=URLS[0])
+def test_a_crash_without_a_word_says_how_the_child_ended(here: Here, end: str, why: str) -> None:
+    add_raw(here, "crawl", url=URLS[0])
 
-    done = cli("queue", "work", "crawl", "--max-retries", "0", "--", "sh", "-c", end)
+    done = here("queue", "work", "crawl", "--max-retries", "0", "--", "sh", "-c", end)
 
     assert why in json.loads(done.out)["error"]
     assert done.code == 7
 
 
-def test_success_after_a_failure_counts_as_handled_and_keeps_the_message(cli: Cli) -> None:
-    id = add_raw(cli, "crawl", url=URLS[0])
+def test_success_after_a_failure_counts_as_handled_and_keeps_the_message(here: Here) -> None:
+    id = add_raw(here, "crawl", url=URLS[0])
     twice = ["sh", "-c", "test -e ran.txt || { touch ran.txt; echo oh >&2; exit 1; }"]
 
-    done = cli("queue", "work", "crawl", "--", *twice)
+    done = here("queue", "work", "crawl", "--", *twice)
 
     assert done.code == 0
     assert [json.loads(line)["outcome"] for line in done.lines()] == ["retry", "handled"]
-    assert states(cli, "crawl") == {"handled": 1}
-    assert cli("queue", "get", "crawl", id).json()["errorMessages"] == ["oh"]
+    assert states(here, "crawl") == {"handled": 1}
+    assert here("queue", "get", "crawl", id).json()["errorMessages"] == ["oh"]
 
 
 def test_exit_75_puts_a_request_back_once_and_leaves_it_for_the_next_run(
-    anywhere: Cli, crawl: str
+    anywhere: Here, crawl: str
 ) -> None:
     busy = ["sh", "-c", 'echo "$1" >> ran.txt; case $1 in */3) exit 75;; esac', "sh", "{url}"]
 
@@ -285,23 +285,23 @@ def test_exit_75_puts_a_request_back_once_and_leaves_it_for_the_next_run(
     assert (again.code, len(again.lines())) == (0, 1)
 
 
-def test_what_a_child_adds_to_the_queue_is_run_too(cli: Cli) -> None:
-    add_raw(cli, "crawl", url="https://example.com/0")
+def test_what_a_child_adds_to_the_queue_is_run_too(here: Here) -> None:
+    add_raw(here, "crawl", url="https://example.com/0")
     follow = (
         'echo "$1" >> ran.txt; n=${1##*/}; '
         'test $n = 3 || "$2" -m storectl queue add crawl https://example.com/$((n + 1)) -q'
     )
 
-    done = cli("queue", "work", "crawl", "--", "sh", "-c", follow, "sh", "{url}", sys.executable)
+    done = here("queue", "work", "crawl", "--", "sh", "-c", follow, "sh", "{url}", sys.executable)
 
     assert done.code == 0, done.err
-    assert ran(cli) == [f"https://example.com/{n}" for n in range(4)]
+    assert ran(here) == [f"https://example.com/{n}" for n in range(4)]
 
 
-def test_forever_waits_for_new_requests(cli: Cli, crawl_forever: Any) -> None:
-    until(lambda: len(ran(cli)) == 12)
-    cli("queue", "add", "crawl", "https://example.com/new", "-q")
-    until(lambda: len(ran(cli)) == 13)
+def test_forever_waits_for_new_requests(here: Here, crawl_forever: Any) -> None:
+    until(lambda: len(ran(here)) == 12)
+    here("queue", "add", "crawl", "https://example.com/new", "-q")
+    until(lambda: len(ran(here)) == 13)
 
     crawl_forever.send_signal(signal.SIGTERM)
     out, err = crawl_forever.communicate(timeout=60)
@@ -312,9 +312,9 @@ def test_forever_waits_for_new_requests(cli: Cli, crawl_forever: Any) -> None:
 
 
 @pytest.fixture
-def crawl_forever(cli: Cli) -> Any:
-    cli("queue", "add", "crawl", *URLS, "--create")
-    return cli.start("queue", "work", "crawl", "--forever", "--", *WRITE)
+def crawl_forever(here: Here) -> Any:
+    here("queue", "add", "crawl", *URLS, "--create")
+    return here.start("queue", "work", "crawl", "--forever", "--", *WRITE)
 
 
 # What is collected
@@ -330,82 +330,87 @@ def crawl_forever(cli: Cli) -> Any:
         ('{\n  "a": 1\n}\n', ['{   "a": 1 }']),
     ],
 )
-def test_the_output_of_a_child_is_json_or_json_lines(cli: Cli, text: str, items: list[str]) -> None:
-    add_raw(cli, "crawl", url=URLS[0])
-    (cli.folder / "out").write_text(text)
+def test_the_output_of_a_child_is_json_or_json_lines(
+    here: Here, text: str, items: list[str]
+) -> None:
+    add_raw(here, "crawl", url=URLS[0])
+    (here.folder / "out").write_text(text)
 
-    done = cli("queue", "work", "crawl", "--collect", "pages", "--create", "--", "cat", "out")
+    done = here("queue", "work", "crawl", "--collect", "pages", "--create", "--", "cat", "out")
 
     assert done.code == 0, done.err
     assert json.loads(done.out)["items"] == len(items)
-    found = cli("dataset", "items", "pages").lines()
+    found = here("dataset", "items", "pages").lines()
     assert list(map(json.loads, found)) == list(map(json.loads, items))
 
 
 @pytest.mark.parametrize("text", ["hello", '{"a": 1}\n{"b": ', "[1]", "null"])
-def test_output_that_is_no_json_is_a_failure_and_nothing_of_it_is_kept(cli: Cli, text: str) -> None:
-    add_raw(cli, "crawl", url=URLS[0])
-    (cli.folder / "out").write_text(text)
+def test_output_that_is_no_json_is_a_failure_and_nothing_of_it_is_kept(
+    here: Here, text: str
+) -> None:
+    add_raw(here, "crawl", url=URLS[0])
+    (here.folder / "out").write_text(text)
     collect = ("--collect", "pages", "--create", "--max-retries", "0")
 
-    done = cli("queue", "work", "crawl", *collect, "--", "cat", "out")
+    done = here("queue", "work", "crawl", *collect, "--", "cat", "out")
 
     assert done.code == 7
     assert "JSON" in json.loads(done.out)["error"]
-    assert cli("dataset", "items", "pages").out == ""
-    assert states(cli, "crawl") == {"failed": 1}
+    assert here("dataset", "items", "pages").out == ""
+    assert states(here, "crawl") == {"failed": 1}
 
 
-def test_what_is_retried_on_purpose_is_collected_again(cli: Cli) -> None:
-    add_raw(cli, "crawl", url=URLS[0])
+def test_what_is_retried_on_purpose_is_collected_again(here: Here) -> None:
+    add_raw(here, "crawl", url=URLS[0])
     work = ("queue", "work", "crawl", "--collect", "pages", "--create", "--", *PRINT)
 
-    cli(*work)
-    cli("queue", "retry", "crawl", "--state", "handled")
-    cli(*work)
+    here(*work)
+    here("queue", "retry", "crawl", "--state", "handled")
+    here(*work)
 
-    assert collected(cli, "pages") == [URLS[0]] * 2
+    assert collected(here, "pages") == [URLS[0]] * 2
 
 
 # Locks and crashes
 
 
-def test_locks_are_held_for_as_long_as_a_child_runs(cli: Cli) -> None:
-    add_raw(cli, "crawl", url=URLS[0])
+def test_locks_are_held_for_as_long_as_a_child_runs(here: Here) -> None:
+    add_raw(here, "crawl", url=URLS[0])
     waiting = ["sh", "-c", "until test -e go; do sleep 0.1; done"]
-    process = cli.start("queue", "work", "crawl", "--lock-secs", "8", "--", *waiting)
-    until(lambda: states(cli, "crawl") == {"locked": 1})
+    process = here.start("queue", "work", "crawl", "--lock-secs", "8", "--", *waiting)
+    until(lambda: states(here, "crawl") == {"locked": 1})
 
-    first = lock_end(cli, "crawl")
-    while lock_end(cli, "crawl") == first:
-        assert cli("queue", "lock", "crawl", "-q").out == ""
-    (cli.folder / "go").touch()
+    first = lock_end(here, "crawl")
+    while lock_end(here, "crawl") == first:
+        assert here("queue", "lock", "crawl", "-q").out == ""
+        time.sleep(0.05)
+    (here.folder / "go").touch()
     out, _ = process.communicate(timeout=60)
 
     assert json.loads(out)["outcome"] == "handled"
 
 
-def test_a_lock_that_is_lost_ends_its_child_and_writes_nothing(cli: Cli) -> None:
-    add_raw(cli, "crawl", url=URLS[0])
-    process = cli.start(
+def test_a_lock_that_is_lost_ends_its_child_and_writes_nothing(here: Here) -> None:
+    add_raw(here, "crawl", url=URLS[0])
+    process = here.start(
         "queue", "work", "crawl", "--lock-secs", "2", "--client-key", "me",
         "--collect", "pages", "--create", "--", "sh", "-c", "echo '{}'; sleep 600",
     )  # fmt: skip
-    until(lambda: states(cli, "crawl") == {"locked": 1})
+    until(lambda: states(here, "crawl") == {"locked": 1})
 
-    cli("queue", "unlock", "crawl", "--client-key", "me")
-    taken = cli("queue", "lock", "crawl", "--secs", "600", "-q")
+    here("queue", "unlock", "crawl", "--client-key", "me")
+    taken = here("queue", "lock", "crawl", "--secs", "600", "-q")
     out, _ = process.communicate(timeout=60)
 
     assert len(taken.lines()) == 1
     assert json.loads(out)["outcome"] == "lost"
-    assert states(cli, "crawl") == {"locked": 1}
-    assert cli("dataset", "items", "pages").out == ""
+    assert states(here, "crawl") == {"locked": 1}
+    assert here("dataset", "items", "pages").out == ""
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_children_and_gives_the_locks_back(
-    anywhere: Cli, crawl: str, how: signal.Signals, code: int
+    anywhere: Here, crawl: str, how: signal.Signals, code: int
 ) -> None:
     slow = ["sh", "-c", "echo $$ >> ran.txt; sleep 600 & wait"]
     process = anywhere.start("queue", "work", crawl, "-j", "3", "--", *slow)
@@ -422,24 +427,24 @@ def test_a_signal_ends_the_children_and_gives_the_locks_back(
     assert anywhere("queue", "head", crawl, "-q").lines() != []
 
 
-def test_a_child_that_does_not_listen_is_killed(cli: Cli) -> None:
-    add_raw(cli, "crawl", url=URLS[0])
+def test_a_child_that_does_not_listen_is_killed(here: Here) -> None:
+    add_raw(here, "crawl", url=URLS[0])
     deaf = ["sh", "-c", "trap '' TERM; echo $$ >> ran.txt; while :; do sleep 1; done"]
-    process = cli.start("queue", "work", "crawl", "--", *deaf)
-    until(lambda: len(ran(cli)) == 1)
+    process = here.start("queue", "work", "crawl", "--", *deaf)
+    until(lambda: len(ran(here)) == 1)
 
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
 
     assert process.returncode == 143
-    assert states(cli, "crawl") == {"pending": 1}
-    assert not Path(f"/proc/{ran(cli)[0]}").exists()
+    assert states(here, "crawl") == {"pending": 1}
+    assert not Path(f"/proc/{ran(here)[0]}").exists()
 
 
-def test_what_a_child_left_running_does_not_hold_it_up(cli: Cli) -> None:
-    add_raw(cli, "crawl", url=URLS[0])
+def test_what_a_child_left_running_does_not_hold_it_up(here: Here) -> None:
+    add_raw(here, "crawl", url=URLS[0])
 
-    done = cli("queue", "work", "crawl", "--", "sh", "-c", "sleep 600 & exit 0")
+    done = here("queue", "work", "crawl", "--", "sh", "-c", "sleep 600 & exit 0")
 
     assert done.code == 0  # at all: longer than that no test waits
 
@@ -447,7 +452,7 @@ def test_what_a_child_left_running_does_not_hold_it_up(cli: Cli) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.3, 0.45, 0.6, 0.8])
 def test_after_kill_9_a_second_run_handles_all_and_collects_nothing_twice(
-    anywhere: Cli, delay: float
+    anywhere: Here, delay: float
 ) -> None:
     name = f"kill-{os.urandom(4).hex()}"
     urls = "\n".join(f"https://example.com/{n}" for n in range(150))
@@ -467,7 +472,7 @@ def test_after_kill_9_a_second_run_handles_all_and_collects_nothing_twice(
 
 
 def test_a_run_that_dies_between_collecting_and_marking_collects_once(
-    anywhere: Cli, tmp_path: Path
+    anywhere: Here, tmp_path: Path
 ) -> None:
     """The worst moment for kill -9, and the second visit finds other data."""
     name = f"worst-{os.urandom(4).hex()}"
@@ -496,7 +501,7 @@ def test_a_run_that_dies_between_collecting_and_marking_collects_once(
 
 
 @pytest.mark.slow
-def test_two_runs_on_one_queue_never_hold_a_request_twice(anywhere: Cli) -> None:
+def test_two_runs_on_one_queue_never_hold_a_request_twice(anywhere: Here) -> None:
     name = f"two-{os.urandom(4).hex()}"
     urls = "\n".join(f"https://example.com/{n}" for n in range(200))
     anywhere("queue", "add", name, "-i", "-", "--create", stdin=urls)
@@ -518,11 +523,11 @@ def test_two_runs_on_one_queue_never_hold_a_request_twice(anywhere: Cli) -> None
     assert states(anywhere, name) == {"handled": 200}
 
 
-def test_a_failure_of_the_store_ends_the_run(cli: Cli) -> None:
-    cli("queue", "add", "crawl", *URLS, "--create")
+def test_a_failure_of_the_store_ends_the_run(here: Here) -> None:
+    here("queue", "add", "crawl", *URLS, "--create")
     remove = [sys.executable, "-m", "storectl", "queue", "rm", "crawl", "-y"]
 
-    done = cli("queue", "work", "crawl", "--", *remove)
+    done = here("queue", "work", "crawl", "--", *remove)
 
     assert done.code == 3
     assert "not found" in done.err
@@ -532,12 +537,12 @@ def test_a_failure_of_the_store_ends_the_run(cli: Cli) -> None:
 # On a terminal
 
 
-def test_a_terminal_gets_a_line_of_status_and_no_control_characters(cli: Cli) -> None:
+def test_a_terminal_gets_a_line_of_status_and_no_control_characters(here: Here) -> None:
     for url in URLS[:3]:
-        add_raw(cli, "crawl", url=url)
+        add_raw(here, "crawl", url=url)
     say = ["sh", "-c", "printf 'a\\033]0;evil\\007b\\n' >&2; sleep 0.7; test {id} != x"]
 
-    done = cli.on_terminal("queue", "work", "crawl", "--", *say)
+    done = here.on_terminal("queue", "work", "crawl", "--", *say)
 
     assert done.code == 0
     assert "a\\x1b]0;evil\\x07b" in done.out
@@ -546,12 +551,12 @@ def test_a_terminal_gets_a_line_of_status_and_no_control_characters(cli: Cli) ->
     assert "Handled 3 requests of 'crawl'" in done.out
 
 
-def test_forms_of_output(cli: Cli) -> None:
-    cli("queue", "add", "crawl", *URLS[:2], "--create")
-    cli("queue", "add", "other", *URLS[:2], "--create")
+def test_forms_of_output(here: Here) -> None:
+    here("queue", "add", "crawl", *URLS[:2], "--create")
+    here("queue", "add", "other", *URLS[:2], "--create")
 
-    quiet: Done = cli("queue", "work", "crawl", "-q", "--", "true")
-    whole: Done = cli("queue", "work", "other", "--json", "--", "true")
+    quiet: Done = here("queue", "work", "crawl", "-q", "--", "true")
+    whole: Done = here("queue", "work", "other", "--json", "--", "true")
 
     assert (len(quiet.lines()), quiet.err) == (2, "")
     assert [one["outcome"] for one in whole.json()["items"]] == ["handled"] * 2
