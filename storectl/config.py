@@ -59,13 +59,17 @@ class Serving(Struct, omit_defaults=True):
     """[serve]: defaults of `storectl serve`.
 
     rate_limit: requests a second, in general and for single items: `[30, 200]`,
-    `"30/200"` or `"off"`. retention: a time such as `30d`, or `off`.
+    `"30/200"` or `"off"`. retention: a time such as `30d`, or `off`. garbage_grace: a
+    time. metrics: a port, or `"HOST:PORT"`.
     """
 
     dir: str | None = None
     rate_limit: tuple[int, int] | str | None = None
     default_access: str | None = None
     retention: str | None = None
+    garbage_grace: str | None = None
+    workers: int | None = None
+    metrics: int | str | None = None
 
 
 class Config(Struct, omit_defaults=True):

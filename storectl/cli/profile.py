@@ -180,7 +180,8 @@ def set_(
 
     Settings are default_profile; ui.color, ui.progress, ui.accessible;
     transfer.jobs, .rate, .retries, .timeout, .bwlimit; serve.dir, serve.rate_limit,
-    serve.retention, serve.default_access; profiles.NAME.server; aliases.WORD.
+    serve.retention, serve.garbage_grace, serve.default_access, serve.workers,
+    serve.metrics; profiles.NAME.server; aliases.WORD.
 
     Examples:
       storectl config set ui.color never

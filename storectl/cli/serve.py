@@ -36,6 +36,8 @@ app = App("The server.")
 
 
 RATE_LIMIT = (30, 200)
+MOST_WORKERS = 64
+LEAST_GRACE_SECS = 60
 VISIT_SECS = 24 * 3600
 """How long a browser that was opened stays logged in; no longer than the server runs."""
 
@@ -82,6 +84,15 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    garbage_grace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Bytes of large records stay so long after they are replaced or deleted, from "
+            "now on: longer than a backup takes. [default: what the store has; at first 1h]",
+            show_default=False,
+        ),
+    ] = None,
     default_access: Annotated[
         Literal["restricted", "id"] | None,
         typer.Option(
@@ -92,11 +103,15 @@ def serve(
         ),
     ] = None,
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="N", min=1, max=64, help="Processes that share the port; one a core is enough."
+            metavar="N",
+            min=1,
+            max=MOST_WORKERS,
+            help="Processes that share the port; one a core is enough. [default: 1]",
+            show_default=False,
         ),
-    ] = 1,
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -134,11 +149,13 @@ def serve(
     from storectl.server import serve as run
 
     place = _place(ctx, dir)
-    counted_at = None if metrics is None else _address(metrics)
-    settings = settings_of(ctx, rate_limit, default_access, public_url)
     configured = ctx.obj.config.serve
+    processes = _workers(*_first("workers", workers, configured.workers))
+    counted_at = _address(*_first("metrics", metrics, configured.metrics))
+    settings = settings_of(ctx, rate_limit, default_access, public_url)
     kept = _retention(*_first("retention", retention, configured.retention))
-    _apart(_prepare, place, blobs or ctx.obj.environ.get("STORECTL_BLOBS"), host, kept)
+    grace = _grace(*_first("garbage_grace", garbage_grace, configured.garbage_grace))
+    _apart(_prepare, place, blobs or ctx.obj.environ.get("STORECTL_BLOBS"), host, kept, grace)
     if not _is_local(host) and not (settings.public_url or "").startswith("https:"):
         ctx.obj.output.warn(
             f"{host} is reached from other machines without TLS: tokens and data can be read on "
@@ -152,7 +169,7 @@ def serve(
             host=host,
             port=port,
             on_ready=ready,
-            workers=workers,
+            workers=processes,
             metrics=counted_at,
         )
 
@@ -245,15 +262,23 @@ def _place(ctx: Context, dir: Path | None) -> str:
     return store_place(str(place), source, os.environ)
 
 
-def _address(text: str) -> tuple[str, int]:
-    """Host and port of --metrics."""
-    host, _, port = text.rpartition(":")
+def _workers(source: str, given: int | None) -> int:
+    if given is not None and not 1 <= given <= MOST_WORKERS:
+        raise InvalidInput(f"{source} must be from 1 to {MOST_WORKERS}, not {given}")
+    return given or 1
+
+
+def _address(source: str, given: str | int | None) -> tuple[str, int] | None:
+    """Host and port to show metrics at; None where nothing is said."""
+    if given is None:
+        return None
+    host, _, port = str(given).rpartition(":")
     if not re.fullmatch(r"[1-9]\d{0,4}", port) or int(port) > 65535:
-        raise InvalidInput(f"--metrics must be such as 9178 or 127.0.0.1:9178, not {text!r}")
+        raise InvalidInput(f"{source} must be such as 9178 or 127.0.0.1:9178, not {given!r}")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def _first(name: str, flag: str | None, configured: Any) -> tuple[str, Any]:
+def _first(name: str, flag: Any, configured: Any) -> tuple[str, Any]:
     """Where a setting comes from, and what it is there."""
     if flag is not None:
         return f"--{name.replace('_', '-')}", flag
@@ -285,6 +310,16 @@ def _retention(source: str, text: str | None) -> int | Literal["off"] | None:
     return secs
 
 
+def _grace(source: str, text: str | None) -> int | None:
+    """Seconds; None where nothing is said."""
+    if text is None:
+        return None
+    secs = int(duration_secs(text, source))
+    if secs < LEAST_GRACE_SECS:
+        raise InvalidInput(f"{source} must be at least 1m, for those who still read, not {text!r}")
+    return secs
+
+
 def _apart(work: Callable[..., Done], *given: Any) -> Done:
     """Do something with the store in a process of its own, before the workers are forked.
 
@@ -307,7 +342,11 @@ def _apart(work: Callable[..., Done], *given: Any) -> Done:
 
 
 def _prepare(
-    place: str, blobs: str | None, host: str, retention: int | Literal["off"] | None
+    place: str,
+    blobs: str | None,
+    host: str,
+    retention: int | Literal["off"] | None,
+    grace: int | None,
 ) -> None:
     """Open the store once before serving; beyond this machine it must have a token."""
     store = opener(place, blobs)()
@@ -315,6 +354,8 @@ def _prepare(
         store.prepare()
         if retention is not None:
             store.retain(None if retention == "off" else retention)
+        if grace is not None:
+            store.keep_garbage(grace)
         if not _is_local(host) and not store.tokens.list():
             raise InvalidInput(
                 f"{host} is reached from other machines, and the store has no token yet",

@@ -40,7 +40,8 @@ UPLOAD_SECS = 24 * 3600
 """How long an upload may take before a sweep takes its blob for abandoned."""
 
 GRACE_SECS = 3600
-"""How long the blob of a replaced record stays for those who are reading it."""
+"""How long the blob of a replaced record stays for those who are reading it, unless the
+store was told another time."""
 
 COLLECT_SECS = 60.0
 COLLECT_BLOBS = 1000
@@ -146,7 +147,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
                     rule.check(key, (body,), encoding)
             tx.all(self.sql["put"], no=no, now=now, blob=blob, body=body, **meta)
             tx.all(self.sql["count_put"], no=no, grown=upload.size - old_size, now=now)
-            self._list(tx, old_blob, GRACE_SECS)
+            self._discard(tx, old_blob)
 
         self.db.write(keep)
         if blob is not None:
@@ -164,7 +165,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
                 return
             size, blob = removed
             tx.all(self.sql["count_remove"], no=row.no, size=size, now=self.clock())
-            self._list(tx, blob, GRACE_SECS)
+            self._discard(tx, blob)
 
         self.db.write(work)
 
@@ -183,10 +184,7 @@ class KeyValueStores(Keeper[KeyValueStore]):
 
     def erase(self, tx: Tx, no: int, limit: int) -> int:
         gone = tx.all(self.sql["erase"], no=no, limit=limit)
-        due = self.clock() + GRACE_SECS * 1000
-        blobs = [{"blob": blob, "not_before": due} for (blob,) in gone if blob]
-        if blobs:
-            tx.many(self.sql["list"], blobs)
+        self._discard(tx, *(blob for (blob,) in gone))
         return len(gone)
 
     def _place(
@@ -208,7 +206,8 @@ class KeyValueStores(Keeper[KeyValueStore]):
 
         def announce(tx: Tx) -> list[Rule]:
             found = self._place(tx, id, upload.key, content_type)[-1]
-            self._list(tx, blob, UPLOAD_SECS)
+            due = self.clock() + UPLOAD_SECS * 1000
+            tx.many(self.sql["list"], [{"blob": blob, "not_before": due}])
             return found
 
         found = self.db.write(announce)
@@ -221,11 +220,12 @@ class KeyValueStores(Keeper[KeyValueStore]):
             raise
         return blob
 
-    def _list(self, tx: Tx, blob: str | None, secs: int) -> None:
-        """List a blob as garbage from then on."""
-        if blob is not None:
-            due = self.clock() + secs * 1000
-            tx.many(self.sql["list"], [{"blob": blob, "not_before": due}])
+    def _discard(self, tx: Tx, *blobs: str | None) -> None:
+        """List blobs that no row names any more as garbage, once the grace is over."""
+        now = self.clock()
+        gone = [{"blob": blob, "now": now, "secs": GRACE_SECS} for blob in blobs if blob]
+        if gone:
+            tx.many(self.sql["discard"], gone)
 
     def _collect(self) -> None:
         """Give disk space back now and then. The record is kept already, whatever happens."""

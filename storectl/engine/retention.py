@@ -33,6 +33,10 @@ class Retention:
         if secs != self.secs():
             self.db.write(lambda tx: tx.all(self.sql["keep"], secs=secs))
 
+    def keep_garbage(self, secs: int) -> None:
+        """Keep the bytes of what is replaced or deleted from now on for that long."""
+        self.db.write(lambda tx: tx.all(self.sql["keep_garbage"], secs=secs))
+
     def over(self, tx: Tx | None = None) -> int:
         """The last access at or before which a storage without a name has expired.
 

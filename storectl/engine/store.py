@@ -174,6 +174,9 @@ class EngineStore(View):
     def retain(self, secs: int | None) -> None:
         self.retention.keep(secs)
 
+    def keep_garbage(self, secs: int) -> None:
+        self.retention.keep_garbage(secs)
+
     def rates(self) -> Rates:
         if self._rates is None:
             self._rates = self._open_rates()

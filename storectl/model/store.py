@@ -96,6 +96,13 @@ class Served(Store, Protocol):
         """
         ...
 
+    def keep_garbage(self, secs: int) -> None:
+        """Keep the bytes of large records for so long after they are replaced or deleted.
+
+        The store remembers it, as the retention.
+        """
+        ...
+
     def sweep(self) -> int:
         """Remove what is over, unless another process is at it; how many storages expired.
 

@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -237,6 +239,9 @@ def test_a_port_in_use_is_a_failure_of_this_machine(cli: Cli) -> None:
         ["--rate-limit", "0/200"],
         ["--retention", "soon"],
         ["--retention", "0s"],
+        ["--garbage-grace", "soon"],
+        ["--garbage-grace", "59s"],
+        ["--workers", "65"],
         ["--port", "70000"],
         ["--default-access", "all"],
         ["--server", "http://127.0.0.1:1"],
@@ -276,9 +281,50 @@ def test_the_rate_is_that_of_the_flag_or_of_the_configuration(
     assert rate == told
 
 
+def test_workers_metrics_and_the_grace_may_be_configured(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for key, value in (("workers", "2"), ("metrics", str(port)), ("garbage_grace", "2d")):
+        assert cli("config", "set", f"serve.{key}", value).code == 0
+
+    process = cli.start("serve", "--port", "0")
+    store = json.loads(process.stdout.readline())["store"]
+    both = until(lambda: b"\nstorectl_worker_starts_total 2.0\n" in counted(port))
+    process.terminate()
+    process.communicate(timeout=60)
+
+    assert both
+    with closing(sqlite3.connect(Path(store, "store.sqlite"))) as db:
+        kept = db.execute("SELECT value FROM setting WHERE key = 'garbage_secs'").fetchone()
+    assert kept == (2 * 24 * 3600,)
+
+
+def counted(port: int) -> bytes:
+    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        return answer.read()
+
+
+def until(true: Callable[[], bool]) -> bool:
+    """Whether it becomes true, however long that takes within reason."""
+    end = time.monotonic() + 60
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def test_a_configuration_that_makes_no_sense_is_named(here: Here) -> None:
-    for key in ("serve.rate_limit", "serve.retention"):
-        assert here("config", "set", key, "soon").code == 0
+    wrong = {
+        "rate_limit": "soon",
+        "retention": "soon",
+        "garbage_grace": "1s",
+        "workers": "0",
+        "metrics": "soon",
+    }
+    for name, value in wrong.items():
+        key = f"serve.{name}"
+        assert here("config", "set", key, value).code == 0
 
         done = here("serve", "--port", "0")
 

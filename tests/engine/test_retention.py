@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -279,6 +280,30 @@ def test_the_store_remembers_how_long_for_all_who_open_it(store: EngineStore, cl
     other.close()
 
     assert not is_there(store, "dataset", id)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_bytes_of_what_is_replaced_or_deleted_stay_as_long_as_the_store_was_told(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, kind: str
+) -> None:
+    place = str(tmp_path) if kind == "sqlite" else request.getfixturevalue("database")
+    with closing(open_store(place, blobs=str(tmp_path / "blobs"), clock=clock)) as owner:
+        owner.prepare()
+        owner.keep_garbage(3 * HOUR // 1000)
+    store = open_store(place, clock=clock)
+    ids = [filled(store, "kvs") for _ in range(3)]
+    store.kvs.put(ids[0], record("large"))
+    store.kvs.remove(ids[1], "large")
+    store.kvs.delete(ids[2])
+
+    clock.now += 3 * HOUR - 1
+    store.sweep()
+    before = len(list(store.blobs.there()))
+    clock.now += 1
+    store.sweep()
+
+    assert (before, list(store.blobs.there())) == (3, [])
+    store.close()
 
 
 def test_a_command_that_ends_sweeps_if_there_is_anything(tmp_path: Path, clock: Clock) -> None:

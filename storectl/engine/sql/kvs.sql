@@ -60,6 +60,18 @@ INSERT INTO garbage (blob, not_before) VALUES (:blob, :not_before);
 -- list @postgres --
 INSERT INTO garbage (blob, not_before) SELECT * FROM unnest(:blob[], :not_before[]);
 
+-- discard --
+-- What a row named until now: listed from when the store's grace is over, or :secs.
+INSERT INTO garbage (blob, not_before) VALUES (
+    :blob,
+    :now + 1000 * coalesce((SELECT value FROM setting WHERE key = 'garbage_secs'), :secs)
+);
+
+-- discard @postgres --
+INSERT INTO garbage (blob, not_before)
+SELECT blob, at + 1000 * coalesce((SELECT value FROM setting WHERE key = 'garbage_secs'), secs)
+FROM unnest(:blob[], :now[], :secs[]) AS gone (blob, at, secs);
+
 -- strike --
 -- Only while no sweep may be at it: a due blob may be gone already.
 DELETE FROM garbage WHERE blob = :blob AND not_before > :now RETURNING blob;

@@ -6,6 +6,11 @@ SELECT value FROM setting WHERE key = 'retention_secs';
 INSERT INTO setting (key, value) VALUES ('retention_secs', :secs)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value;
 
+-- keep_garbage --
+-- How long the bytes of replaced and deleted records stay, see kvs.sql `discard`.
+INSERT INTO setting (key, value) VALUES ('garbage_secs', :secs)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
 -- expire --
 -- The deleting statement asks again: what was named or touched by then stays.
 DELETE FROM storage
