@@ -25,7 +25,7 @@ from storectl.engine.storage import StorageRow
 from storectl.errors import Local, StorectlError
 from storectl.model import rules
 from storectl.model.storage import NOUNS
-from storectl.model.upkeep import Finding, Scope, Step
+from storectl.model.upkeep import REPAIR, Finding, Scope, Step
 
 ROWS = 500
 MOST = 100
@@ -124,6 +124,14 @@ class Check:
         for table, rowid, parent, _ in self.db.all("PRAGMA foreign_key_check"):
             detail = f"row {rowid} of {table} names a {parent} that is not there"
             yield lost("database", detail, remedy=BACKUP)
+        for (free,) in self.db.all(self.sql["stuck"]):
+            yield Finding(
+                check="space",
+                detail=f"{free:,} bytes of {self.path} are free and do not go back to the system",
+                harm="none",
+                remedy=REPAIR,
+                mend=("compact", {}),
+            )
 
     def _pragma(self, name: str) -> int:
         ((value,),) = self.db.all(f"PRAGMA {name}")

@@ -46,5 +46,7 @@ def _mend(db: SqliteDb, sql: dict[str, str], finding: Finding) -> None:
     name, values = finding.mend
     if name == "chmod":
         os.chmod(values["path"], values["mode"])
+    elif name == "compact":
+        db.compact()
     else:
         db.write(lambda tx: tx.all(sql[name], **values))

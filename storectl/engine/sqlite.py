@@ -11,6 +11,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock, get_ident
 from typing import Any, Generic
@@ -84,7 +85,12 @@ class SqliteDb:
         self._turns = Turns(folder)
         try:
             self._writer = self._connect()
-            self._migrate()
+            try:
+                self._migrate()
+            except BaseException:
+                with suppress(apsw.Error):
+                    self._writer.close()
+                raise
         except apsw.Error as error:
             raise named(error, self.path) from error
         self._tx = SqliteTx(self._writer)
@@ -156,6 +162,20 @@ class SqliteDb:
 
     def hurry(self) -> None:
         self._hurried = get_ident()
+
+    def compact(self) -> None:
+        """Write the file anew, so that nothing in it is free; who writes waits meanwhile.
+
+        It takes the room of what is left twice, in the folder and where temporary files
+        go. To be called where nothing else is done here. Raises Local.
+        """
+        try:
+            with self._turns.turn(), self._turns.commit():
+                for pragma in ("temp_store=FILE", "auto_vacuum=INCREMENTAL"):
+                    self._writer.execute(f"PRAGMA {pragma}").fetchall()
+                self._writer.execute("VACUUM").fetchall()
+        except apsw.Error as error:
+            raise named(error, self.path) from error
 
     def close(self) -> None:
         with self._mutex:
@@ -280,6 +300,8 @@ class SqliteDb:
             )
         if version == len(steps):
             return
+        if not tables:  # what is free can be given back; not to be had later without VACUUM
+            self._writer.execute("PRAGMA auto_vacuum=INCREMENTAL").fetchall()
         if one("journal_mode", "wal") != "wal":
             raise Local(f"{self.path} is on a file system without write-ahead logging")
         with self._turns.turn(), self._turns.commit():

@@ -1,5 +1,7 @@
 """Removes what is over: storages that have expired, bytes that no row names, old answers.
 
+What that leaves free in a file goes back to the system, but for some that is soon used.
+
 Every step is a transaction that asks again whether it is meant: two sweeps at once, or
 one that is killed anywhere, do no harm, and the next one ends what was begun.
 """
@@ -26,6 +28,9 @@ EXPIRE_ROWS = 500
 
 BLOBS = 100
 """Blobs that are deleted in one step."""
+
+GIVEN_BACK = 256
+"""Steps of 1 MiB, of some milliseconds each, in which a sweep makes the file smaller."""
 
 LEASE_MS = 150_000
 """How long a leader leads that does not ask again: two rounds and a half."""
@@ -90,6 +95,12 @@ class Sweep:
         while collect(self.db, self.blobs, now=self.clock(), limit=BLOBS) == BLOBS:
             yield 0
         self.db.write(self._forget)
+        yield 0
+        for _ in range(GIVEN_BACK):
+            if not self.retention.has_spare():
+                break
+            self.db.commit(self.sql["give_back"])
+            yield 0
 
     def _expire(self) -> int:
         """Turn up to 500 expired storages into contents to be erased."""

@@ -15,6 +15,7 @@ import apsw
 import pytest
 
 from storectl.engine import open_store
+from storectl.engine.db import statements
 from storectl.engine.kvs import GRACE_SECS, INLINE_BYTES
 from storectl.engine.store import EngineStore
 from storectl.model import rules
@@ -67,7 +68,7 @@ class Load:
         self.writes: list[Callable[[], object]] = [
             self.push, self.push_much, self.set, self.set_large, self.set_large, self.remove,
             self.add, self.lock, self.handle, self.create, self.delete, self.token,
-            self.sweep, self.reopen,
+            self.sweep, self.give_back, self.reopen,
         ]  # fmt: skip
         self.opened()
 
@@ -134,6 +135,10 @@ class Load:
     def sweep(self) -> None:
         self.now += GRACE_SECS * 1000
         self.store.sweep()
+
+    def give_back(self) -> None:
+        """What a sweep does where much is free."""
+        self.store._db.commit(statements("retention", "sqlite")["give_back"])
 
     def reopen(self) -> None:
         self.store.close()

@@ -13,6 +13,12 @@ SELECT name, rootpage FROM sqlite_schema WHERE type = 'index';
 -- schema --
 SELECT name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite\_stat%' ESCAPE '\';
 
+-- stuck --
+-- Bytes that are free in a file which can give none back, if they are many: of an older store.
+SELECT freelist_count * page_size
+FROM pragma_freelist_count, pragma_page_count, pragma_page_size, pragma_auto_vacuum
+WHERE auto_vacuum = 0 AND freelist_count > max(4096, page_count / 5);
+
 -- dataset --
 SELECT coalesce(sum(count), 0), coalesce(sum(raw_bytes), 0), coalesce(max(first + count), 0)
 FROM chunk WHERE storage_no = :no;

@@ -33,6 +33,24 @@ SELECT EXISTS (SELECT 1 FROM storage WHERE name IS NULL AND accessed_at <= :over
     OR EXISTS (SELECT 1 FROM answered WHERE at < :before)
     OR EXISTS (SELECT 1 FROM link WHERE expires_at BETWEEN 1 AND :now);
 
+-- spare --
+-- Whether more of the file is free than is good for what comes next: 16 MiB, and a fifth.
+-- Not while a backup runs: the log would grow by all that moves.
+SELECT freelist_count > max(4096, page_count / 5)
+FROM pragma_freelist_count, pragma_page_count, pragma_auto_vacuum
+WHERE auto_vacuum = 2 AND NOT EXISTS (
+    SELECT 1 FROM lease
+    WHERE name > 'backup-' AND name < 'backup.' AND until BETWEEN :now AND :now + 7200000
+);
+
+-- spare @postgres --
+-- Its own vacuum does that.
+SELECT false;
+
+-- give_back --
+-- 1 MiB at the end of the file, after what is there has moved into what is free before it.
+PRAGMA incremental_vacuum(256);
+
 -- forget_links --
 DELETE FROM link WHERE expires_at BETWEEN 1 AND :now;
 
