@@ -69,4 +69,6 @@ $(VENV)/ready: $(SOURCES)
 	@.bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' || \
 	  { echo "Not all of them can be had here; going on without"; \
 	    .bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .; }
+	@npm install --silent --no-audit --no-fund --prefix .bench/node \
+	    @apify/storage-local@2 @crawlee/memory-storage@3 || echo "Going on without those for Node"
 	@touch $@

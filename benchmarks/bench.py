@@ -116,12 +116,28 @@ class Bench:
         check: Callable[[], None],
     ) -> Side:
         """A peer_*.py, which tells how long its loop took: its start is not counted."""
-        if find_spec(module) is None:
-            return Side(name, never, f"not installed: pip install '{package}'")
+        missing = "" if find_spec(module) else f"not installed: pip install '{package}'"
+        return self.loop(
+            name, lambda: [sys.executable, *words()], env, count, check, missing=missing
+        )
+
+    def loop(
+        self,
+        name: str,
+        words: Callable[[], list[str]],
+        env: dict[str, str],
+        count: int,
+        check: Callable[[], None] = lambda: None,
+        *,
+        missing: str = "",
+    ) -> Side:
+        """A program that prints the seconds that count. check: if it does not do that itself."""
+        if missing:
+            return Side(name, never, missing)
 
         def run() -> Run:
             said = self.fresh("said")
-            done = timed([sys.executable, *words()], env, count, said)
+            done = timed(words(), env, count, said)
             check()
             return done._replace(secs=float(said.read_text()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,15 @@ def requests(start: int, count: int) -> list[dict[str, Any]]:
         f"https://site{at % 211}.example.org/{at:07d}.html" for at in range(start, start + count)
     )
     return [{"url": url, "uniqueKey": url, "userData": {"depth": 1}} for url in urls]
+
+
+def requests_of(file: Path, count: int) -> list[dict[str, Any]]:
+    """Requests of the first so many URLs of a file."""
+    with file.open() as lines:
+        urls = [line.strip() for line in islice(lines, count)]
+    return [{"url": url, "uniqueKey": url, "userData": {"depth": 1}} for url in urls]
+
+
+def cut(things: list[Any], at_once: int) -> Iterator[list[Any]]:
+    """Lists of so many."""
+    return (things[at : at + at_once] for at in range(0, len(things), at_once))

@@ -16,13 +16,13 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from crawlee import Request
 from crawlee.configuration import Configuration
+from data import cut
 
 AT_ONCE = 1000
 
@@ -32,7 +32,7 @@ async def push(client: Any, where: Any, file: Path, count: int) -> float:
     with file.open("rb") as lines:
         items = [json.loads(line) for line in islice(lines, count)]
     start = time.perf_counter()
-    for batch in _cut(items):
+    for batch in cut(items, AT_ONCE):
         await dataset.push_data(batch)
     secs = time.perf_counter() - start
     found = [item async for item in dataset.iterate_items()]
@@ -45,7 +45,7 @@ async def add(client: Any, where: Any, file: Path, count: int) -> float:
     urls = file.read_text().split()[:count]
     requests = [Request.from_url(url, unique_key=url) for url in urls]
     start = time.perf_counter()
-    for batch in _cut(requests):
+    for batch in cut(requests, AT_ONCE):
         await queue.add_batch_of_requests(batch)
     secs = time.perf_counter() - start
     assert (await queue.get_metadata()).total_request_count == len(urls)
@@ -79,10 +79,6 @@ async def get(client: Any, where: Any, records: Path, count: int) -> float:
 
 
 JOBS = {"push": push, "add": add, "set": set_, "get": get}
-
-
-def _cut(things: list[Any]) -> Iterator[list[Any]]:
-    return (things[at : at + AT_ONCE] for at in range(0, len(things), AT_ONCE))
 
 
 async def main(layout: str, job: str, folder: str, source: str, count: str) -> None:

@@ -76,3 +76,20 @@ def test_a_goal_may_be_reached_by_the_row_below(benchmarks: None) -> None:
 
     row.either = below
     assert row.met
+
+
+@pytest.mark.parametrize("job", ["push", "read", "add", "lock", "set", "get"])
+def test_the_engine_does_what_its_peers_are_asked(
+    benchmarks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], job: str
+) -> None:
+    import data
+    import peer_engine
+
+    source = tmp_path / "source"
+    write = {"push": data.write_lines, "read": data.write_lines,
+             "set": data.write_records, "get": data.write_records}  # fmt: skip
+    write.get(job, data.write_urls)(source, 60)
+
+    peer_engine.main(job, str(tmp_path / "store"), str(source), "50")
+
+    assert float(capsys.readouterr().out) > 0
