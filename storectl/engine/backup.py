@@ -21,7 +21,7 @@ from storectl import __version__
 from storectl.engine.blobs import Blobs
 from storectl.engine.check import Check
 from storectl.engine.db import statements
-from storectl.engine.files import Files, flush_folder, write
+from storectl.engine.files import UNFINISHED, Files, flush_folder, write
 from storectl.engine.place import BlobPlace
 from storectl.engine.snapshot import DamagedError, Reading
 from storectl.engine.sqlite import SqliteDb
@@ -199,23 +199,78 @@ def _copied(manifest: Manifest) -> Copied:
 def _appearing(place: Path) -> Iterator[Path]:
     """A folder to be filled, which takes its place when that has succeeded."""
     _check_free(place)
-    part = place.with_name(f".{place.name}.{rules.new_id()}.part")
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.mkdir(mode=0o700)
-        yield part
-        flush_folder(part)
-        _check_free(place)
-        os.rename(part, place)
-        flush_folder(place.parent)
+        _remove_parts(place)
+        with _part(place) as part:
+            yield part
+            flush_folder(part)
+            _check_free(place)
+            os.rename(part, place)
+            flush_folder(place.parent)
     except DamagedError as error:
         raise CheckFailed(
             f"Nothing was written, since the database is damaged: {error}", hint=NAMES_ALL
         ) from error
     except OSError as error:
         raise Local(f"{place} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _part(place: Path) -> Iterator[Path]:
+    """A fresh folder beside a place. What is still there at the end goes."""
+    while True:
+        part = place.with_name(f".{place.name}.{rules.new_id()}{UNFINISHED}")
+        part.mkdir(mode=0o700)
+        with suppress(BlockingIOError):  # taken for left behind, in this very moment
+            held = _hold(part)
+            break
+    try:
+        yield part
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _remove_parts(place: Path) -> None:
+    """Remove what copies to the same place have left whose process was killed."""
+    with suppress(OSError):
+        for path in list(place.parent.iterdir()):
+            name, _, id = path.name.removesuffix(UNFINISHED).rpartition(".")
+            if (name, path.suffix) != (f".{place.name}", UNFINISHED) or not rules.is_id(id):
+                continue
+            with suppress(OSError):
+                held = _hold(path)
+                if held is not None:
+                    shutil.rmtree(path, ignore_errors=True)
+                    os.close(held)
+
+
+def _hold(folder: Path) -> int | None:
+    """A descriptor that keeps a folder ours until it is closed, or our process ends.
+
+    None where folders cannot be held. Raises BlockingIOError if it is another's, or gone.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise BlockingIOError from None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folder.exists():
+            return held
+    except BlockingIOError:
+        pass
+    except OSError:  # a file system without locks
+        os.close(held)
+        return None
+    os.close(held)
+    raise BlockingIOError
 
 
 def _check_free(place: Path) -> None:

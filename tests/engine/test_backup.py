@@ -6,9 +6,12 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -229,6 +232,43 @@ def test_a_damaged_store_gives_no_backup_that_looks_good(
         back_up(store, tmp_path / "backup")
 
     assert list(tmp_path.iterdir()) == [store]
+
+
+CUT_OFF = """
+import sys; from pathlib import Path; from storectl.engine import look_after
+keeper, place = look_after(sys.argv[2]), Path(sys.argv[3])
+steps = iter(keeper.back_up(place) if sys.argv[1] == "backup" else keeper.restore(place))
+next(steps)
+print("under way", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("kind", ["backup", "restore"])
+def test_what_a_killed_copy_has_left_goes_with_the_next_to_the_same_place(
+    kind: str, store: Path, backup: Path, tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    words = (str(store), str(new)) if kind == "backup" else (str(new), str(backup))
+    process = subprocess.Popen(
+        [sys.executable, "-c", CUT_OFF, kind, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "under way\n"
+    (part,) = tmp_path.glob(".new.*.part")
+
+    again = partial(back_up, store) if kind == "backup" else partial(restore, backup)
+    shutil.rmtree(again(new))
+    assert part.exists()  # its process lives
+
+    process.kill()
+    process.communicate(timeout=60)
+    again(new)
+    assert not list(tmp_path.glob(".new.*"))
+    assert contents(restore(new, tmp_path / "last") if kind == "backup" else new)
 
 
 def test_what_four_writers_were_told_before_is_in_it(store: Path, tmp_path: Path) -> None:
