@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.error import HTTPError
@@ -10,10 +10,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from .conftest import Cli, Done, Served
+from .conftest import Cli, Here, Served
 from .test_failures import running
 
-Here = Callable[..., Done]
 Env = dict[str, str]
 NOUNS = ["dataset", "kvs", "queue"]
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from storectl.cli.completion import SHELLS, script
-from tests.cli.conftest import REPOSITORY, Done
 
-Here = Callable[..., Done]
+from .conftest import REPOSITORY, Here
 
 FILES = {
     "bash": "storectl.bash",

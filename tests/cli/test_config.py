@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ from storectl import config as conf
 from storectl.config import Config, Credential, Profile
 from storectl.errors import Local
 
-from .conftest import Cli, Done
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here
 
 
 def test_credentials_come_back_from_a_file_that_only_the_owner_reads(tmp_path: Path) -> None:

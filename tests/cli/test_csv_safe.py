@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import Done
-
-Here = Callable[..., Done]
+from .conftest import Here
 
 
 @pytest.fixture

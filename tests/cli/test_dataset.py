@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import Cli, Done
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here
 
 ITEMS = [{"url": f"https://example.com/{at}", "price": {"eur": at / 2}} for at in range(30)]
 

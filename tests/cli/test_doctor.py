@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import Cli, Done
-
-Here = Callable[..., Done]
+from .conftest import Cli, Done, Here
 
 OF_A_STORE = ("data", "counters", "items", "record", "orphans", "index", "database")
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import Cli, Done
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here
 
 URLS = [f"https://example.com/{n}" for n in range(40)]
 

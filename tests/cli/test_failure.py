@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,7 @@ from storectl import errors
 from storectl.cli.failure import redacted, report
 from storectl.errors import EXIT_CODES, StorectlError
 
-from .conftest import Cli, Done
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
@@ -18,7 +18,7 @@ import pytest
 from storectl.cli import COMMANDS
 from storectl.cli.frame import Group
 
-from .conftest import Cli, Done
+from .conftest import Cli, Done, Here
 
 # What each command is called with; FILE is a file that is there. None: it asks no server.
 CALLS: dict[str, list[str] | None] = {
@@ -229,9 +229,7 @@ def check(done: Done, code: int) -> None:
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("name", ASKING)
-def test_a_status_of_the_server(
-    here: Callable[..., Done], stub: Stub, file: Path, name: str, status: int
-) -> None:
+def test_a_status_of_the_server(here: Here, stub: Stub, file: Path, name: str, status: int) -> None:
     stub.status = status
     expected = STATUSES[status][1]
     if name in BEYOND_THE_API and status == 404:
@@ -243,7 +241,7 @@ def test_a_status_of_the_server(
 
 
 @pytest.mark.parametrize("name", ASKING)
-def test_a_refused_connection(here: Callable[..., Done], file: Path, name: str) -> None:
+def test_a_refused_connection(here: Here, file: Path, name: str) -> None:
     done = here(*words(name, file), env=remote("http://127.0.0.1:9"))
 
     check(done, 11)
@@ -251,9 +249,7 @@ def test_a_refused_connection(here: Callable[..., Done], file: Path, name: str) 
 
 
 @pytest.mark.parametrize("status", [429, 500])
-def test_what_may_pass_is_tried_again_and_then_told(
-    here: Callable[..., Done], stub: Stub, status: int
-) -> None:
+def test_what_may_pass_is_tried_again_and_then_told(here: Here, stub: Stub, status: int) -> None:
     stub.status, stub.asked = status, 0
 
     done = here("dataset", "ls", env=remote(stub.url, STORECTL_RETRIES="2"))
@@ -263,9 +259,7 @@ def test_what_may_pass_is_tried_again_and_then_told(
 
 
 @pytest.mark.parametrize("name", ASKING)
-def test_a_failure_in_json_goes_to_stderr(
-    here: Callable[..., Done], stub: Stub, file: Path, name: str
-) -> None:
+def test_a_failure_in_json_goes_to_stderr(here: Here, stub: Stub, file: Path, name: str) -> None:
     stub.status = 403
 
     done = here("--json", *words(name, file), env=remote(stub.url))

@@ -23,7 +23,7 @@ import pytest
 
 from tests.faults import FAULTS, Asked, Proxy, seeded
 
-from .conftest import Cli, Done, Served
+from .conftest import Cli, Done, Here, Served
 
 SEEDS = range(int(os.environ.get("FAULT_SEEDS", "1")))
 POINTS = int(os.environ.get("CRASH_POINTS", "2"))
@@ -59,8 +59,6 @@ from storectl.__main__ import main
 main()
 """
 """The program with these."""
-
-Here = Callable[..., Done]
 
 
 def jsonl(items: list[dict[str, object]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
@@ -12,9 +12,7 @@ from storectl.cli.flags import GLOBAL
 from storectl.cli.frame import Group
 from storectl.errors import EXIT_CODES
 
-from .conftest import Done
-
-Here = Callable[..., Done]
+from .conftest import Here
 
 
 def command_lines() -> Iterator[list[str]]:

@@ -17,9 +17,7 @@ import pytest
 
 from tests.faults import Proxy
 
-from .conftest import Cli, Done, Served
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here, Served
 
 EVIL = "\x1b[31mred\x1b]0;title\x07\u202e\r\nerror: not ours"
 
@@ -299,11 +297,27 @@ class NoJson(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize(
-    "line",
-    [b"<html>Bad gateway</html>", b'{"a":tru}', b'{"a":"\xff"}', b'{"a":1}{"b":2}', b'{"a":"b\0"}'],
-    ids=["html", "inside", "not UTF-8", "two", "control character"],
-)
+LINES = {
+    "html": b"<html>Bad gateway</html>", "inside": b'{"a":tru}', "not UTF-8": b'{"a":"\xff"}',
+    "two": b'{"a":1}{"b":2}', "control character": b'{"a":"b\0"}',
+}  # fmt: skip
+
+
+@pytest.fixture
+def no_json(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], dict[str, str]]]:
+    """no_json(line): the environment that leads to the server, which gives that line from now."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoJson) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+
+        def at(line: bytes) -> dict[str, str]:
+            monkeypatch.setattr(NoJson, "line", line)
+            url = f"http://127.0.0.1:{server.server_port}"
+            return {"STORECTL_STORE": "", "STORECTL_SERVER": url, "NO_COLOR": "1"}
+
+        yield at
+        server.shutdown()
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -320,22 +334,20 @@ class NoJson(BaseHTTPRequestHandler):
     ids=" ".join,
 )
 def test_an_item_of_a_server_that_is_no_json_is_told_in_one_line(
-    cli: Cli, args: list[str], line: bytes, monkeypatch: pytest.MonkeyPatch
+    here: Here, no_json: Callable[[bytes], dict[str, str]], args: list[str]
 ) -> None:
-    monkeypatch.setattr(NoJson, "line", line)
-    (cli.folder / "two.jsonl").write_text('{"a":1}\n{"a":2}\n')
-    with ThreadingHTTPServer(("127.0.0.1", 0), NoJson) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        env = {"STORECTL_STORE": "", "STORECTL_SERVER": f"http://127.0.0.1:{server.server_port}"}
+    """Whatever it holds in a pipe, and beside the progress of a terminal."""
+    Path("two.jsonl").write_text('{"a":1}\n{"a":2}\n')
 
-        done = cli.on_terminal("dataset", *args, env=env | {"NO_COLOR": "1"})
-        server.shutdown()
+    piped = [here("dataset", *args, env=no_json(line)) for line in LINES.values()]
+    shown = here.on_terminal("dataset", *args, env=no_json(LINES["two"]))
 
-    assert done.code == 1
-    told = [line for line in done.out.splitlines() if line.startswith("error: ")]
-    assert len(told) == 1
-    assert "holds an item that is not" in told[0]
-    assert not list(cli.folder.glob("out.*"))
+    for done in (*piped, shown):
+        assert done.code == 1
+        told = [line for line in (done.out + done.err).splitlines() if line.startswith("error: ")]
+        assert len(told) == 1
+        assert "holds an item that is not" in told[0]
+    assert not list(Path.cwd().glob("out.*"))
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -7,7 +7,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,7 @@ import pytest
 from storectl.engine import open_store
 from storectl.model.kvs import Record
 
-from .conftest import Cli, Done, Served
-
-Here = Callable[..., Done]
+from .conftest import Cli, Done, Here, Served
 
 EVERY_BYTE = bytes(range(256)) * 40
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -15,9 +14,7 @@ import pytest
 
 from tests.faults import Asked, Proxy
 
-from .conftest import Cli, Done, Served
-
-Here = Callable[..., Done]
+from .conftest import Cli, Done, Here, Served
 
 
 @pytest.fixture

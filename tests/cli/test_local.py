@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import Cli, Done, Served
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here, Served
 
 
 @pytest.fixture

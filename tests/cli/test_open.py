@@ -15,10 +15,8 @@ import pytest
 
 from storectl.cli import browser
 
-from .conftest import Cli, Done, Served
+from .conftest import Cli, Here, Served
 from .test_failures import Handler, Stub, running
-
-Here = Callable[..., Done]
 
 SCRIPT = """#!/bin/sh
 cd '{folder}'

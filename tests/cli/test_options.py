@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from storectl.cli.settings import duration_secs, settle
 from storectl.config import Config, Interface, Transfer
 from storectl.errors import InvalidInput
 
-from .conftest import Done
-
-Here = Callable[..., Done]
+from .conftest import Here
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,8 @@ import pytest
 from storectl.engine import open_store
 from storectl.model.storage import ListQuery
 
-from .conftest import Cli, Done, Served
+from .conftest import Cli, Here, Served
 
-Here = Callable[..., Done]
 HOUR = 3600
 DAY = 24 * HOUR
 KEEPERS = {"dataset": "datasets", "kvs": "kvs", "queue": "queues"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -14,9 +14,7 @@ import pytest
 
 from tests.faults import Asked, Proxy
 
-from .conftest import Cli, Done, Served
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here, Served
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,7 @@ import pytest
 from storectl.transfer.journal import Journal
 from tests.faults import Asked, Proxy
 
-from .conftest import Cli, Done, Served
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here, Served
 
 BATCHES = 6
 BATCH_ITEMS = 17

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,7 @@ import pytest
 
 from storectl.model.rules import request_id
 
-from .conftest import Cli, Done, Served
-
-Here = Callable[..., Done]
+from .conftest import Cli, Done, Here, Served
 
 URLS = [f"https://example.com/{name}" for name in "abcde"]
 IDS = [request_id(url) for url in URLS]

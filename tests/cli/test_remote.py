@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from storectl.formats import FORMATS
 
-from .conftest import Cli, Done, Served
-
-Here = Callable[..., Done]
+from .conftest import Cli, Done, Here, Served
 
 
 @pytest.fixture

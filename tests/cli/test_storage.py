@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,8 @@ import pytest
 from storectl import engine
 from storectl.model.items import Items
 
-from .conftest import Done
+from .conftest import Here
 
-Here = Callable[..., Done]
 NOUNS = ["dataset", "kvs", "queue"]
 
 pytestmark = pytest.mark.parametrize("noun", NOUNS)

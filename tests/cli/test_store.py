@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ..buckets import Server
-from .conftest import Cli, Done
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here
 
 
 def test_a_store_is_used_where_it_was_moved_to(here: Here, filled: Path, tmp_path: Path) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from .conftest import Cli, Done, Served
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here, Served
 
 MONDAY = [{"id": n, "shop": {"name": f"shop {n % 2}"}, "price": n / 2} for n in range(30)]
 TUESDAY = [{**item, "price": 99} if item["id"] == 3 else item for item in MONDAY[1:]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,9 @@ from storectl.cli.token import staleness
 from storectl.model import rules
 from storectl.model.token import Token
 
-from .conftest import Cli, Done, Served
+from .conftest import Cli, Here, Served
 from .test_failures import ASKING, Handler, Stub, running, words
 
-Here = Callable[..., Done]
 Env = dict[str, str]
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import Cli, Done
-
-Here = Callable[..., Done]
+from .conftest import Cli, Here
 
 
 @pytest.fixture
