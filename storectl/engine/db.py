@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 Row = tuple[Any, ...]
 Answer = TypeVar("Answer")
+Asked = TypeVar("Asked")
 
 SQL_DIR = Path(__file__).parent / "sql"
 
@@ -72,6 +73,16 @@ class Db(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class SharedDb(Db, Protocol):
+    """One with statements that do all of a call, as it is a network away."""
+
+    def gather(
+        self, about: Hashable, asked: Asked, make: Callable[[list[Asked]], Sequence[Answer]]
+    ) -> Answer:
+        """Ask something together with what other threads ask about the same meanwhile."""
+        ...
 
 
 @cache

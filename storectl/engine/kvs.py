@@ -16,9 +16,10 @@ import msgspec
 
 from storectl.engine.blobs import Blobs, new_blob
 from storectl.engine.db import Db, Tx, statements
+from storectl.engine.reads import Reads
 from storectl.engine.retention import TOUCH_MS
 from storectl.engine.schema import Rule
-from storectl.engine.storage import Keeper, Reads, StorageRow, check_window, common
+from storectl.engine.storage import Keeper, StorageRow, check_window, common
 from storectl.errors import InvalidInput, Local, NotFound, StorectlError, Unavailable
 from storectl.model import rules
 from storectl.model.kvs import (

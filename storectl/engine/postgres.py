@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
@@ -21,7 +21,8 @@ import psycopg
 from psycopg import errors
 
 from storectl.engine.connections import Connection, Connections, is_lost
-from storectl.engine.db import Answer, Row, migrations, statements
+from storectl.engine.db import Answer, Asked, Row, migrations, statements
+from storectl.engine.gather import Gathering
 from storectl.errors import Local, Unavailable
 from storectl.model.store import TakesLong
 
@@ -45,7 +46,11 @@ _BIGINT = frozenset(
     tail_bytes tail_first tail_rows until value version write_count writes
     """.split()
 )
-_BOOLEAN = frozenset(("locked", "named", "own", "set_name", "set_title", "shared", "unnamed"))
+_BOOLEAN = frozenset(
+    """
+    forefront is_handled locked named own set_name set_title shared unnamed
+    """.split()
+)
 _BYTES = frozenset(("answer", "body", "ends", "hash", "previous_hash", "sha256"))
 
 
@@ -129,6 +134,7 @@ class PostgresDb:
         self._hurried = 0
         self._changes = 0
         self._threads: ThreadPoolExecutor | None = None
+        self._gathering = Gathering()
         self._migrate()
 
     def all(self, sql: str, **values: Any) -> list[Row]:
@@ -164,8 +170,16 @@ class PostgresDb:
 
         return self._run(work)
 
+    def gather(
+        self, about: Hashable, asked: Asked, make: Callable[[list[Asked]], Sequence[Answer]]
+    ) -> Answer:
+        """Ask something together with what other threads ask meanwhile; see gather.py."""
+        if get_ident() == self._hurried:
+            raise TakesLong
+        return self._gathering.ask(about, asked, make)
+
     def together(self, works: Sequence[Callable[[], Answer]]) -> list[Answer]:
-        """Each with its own commit, all at once: the database makes one flush of them.
+        """All at once: what they write to one storage is gathered, the rest flushed together.
 
         One transaction for all would hold the rows of many storages, in any order.
         """

@@ -7,13 +7,12 @@ free, whether or not its row says so yet.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Annotated, TypeVar
+from typing import cast
 
 import msgspec
-from msgspec import Meta, Struct
 
-from storectl.engine.db import Tx
+from storectl.engine.db import Row, SharedDb, Tx
+from storectl.engine.paging import cursor_after, cursor_behind, page_name, place_of, start_of
 from storectl.engine.request import (
     Writes,
     ids_json,
@@ -23,7 +22,8 @@ from storectl.engine.request import (
     to_written,
 )
 from storectl.engine.storage import Keeper, StorageRow, check_window, common
-from storectl.errors import InvalidInput, Local
+from storectl.engine.swift import Swift
+from storectl.errors import Local
 from storectl.model import rules
 from storectl.model.queue import (
     Added,
@@ -37,11 +37,6 @@ from storectl.model.queue import (
     check_lock_secs,
 )
 from storectl.model.request import Request, check_key, no_request
-
-Said = TypeVar("Said")
-
-FRONT = -(2**63)
-"""Before every place in a queue."""
 
 
 class Queues(Keeper[Queue]):
@@ -60,6 +55,12 @@ class Queues(Keeper[Queue]):
     ) -> AddedBatch:
         rules.check_client_key(client_key)
         written = to_written(requests)
+        if "add" in self.sql and written and idempotency_key is None:
+            done = self._swift(ref, client_key).add(written, forefront)
+            if done is not None:
+                if not done[1]:
+                    self._noted(self.find(ref), client_key)
+                return done[0]
         row = self.find(ref)
 
         def work(tx: Tx) -> tuple[AddedBatch, bool]:
@@ -76,8 +77,7 @@ class Queues(Keeper[Queue]):
 
         batch, wrote = self.db.write(work)
         if not wrote:
-            self.touch(row)
-            self._seen(row, client_key)
+            self._noted(row, client_key)
         return batch
 
     def request(self, ref: str, id: str) -> Request:
@@ -104,6 +104,10 @@ class Queues(Keeper[Queue]):
     ) -> list[Added]:
         rules.check_client_key(client_key)
         written = to_written(requests)
+        if "rewrite" in self.sql and written:
+            done = self._swift(ref, client_key).update(written, forefront)
+            if done is not None:
+                return done
         no = self.find(ref).no
         if len({each.id for each in written}) == len(written):
             groups = [written] if written else []
@@ -137,8 +141,7 @@ class Queues(Keeper[Queue]):
             return bool(gone)
 
         if not self.db.write(work):
-            self.touch(row)
-            self._seen(row, client_key)
+            self._noted(row, client_key)
         return DeletedBatch(processed_requests=named, unprocessed_requests=[])
 
     def requests(
@@ -188,7 +191,7 @@ class Queues(Keeper[Queue]):
         return RequestsPage(
             items=[shown(found[1:], now) for found in rows],
             limit=limit,
-            next_cursor=_encoded(Place(rows[-1][0])) if more else None,
+            next_cursor=cursor_behind(rows[-1][0]) if more else None,
             cursor=query.cursor,
         )
 
@@ -213,26 +216,33 @@ class Queues(Keeper[Queue]):
         rules.check_client_key(client_key)
         check_lock_secs(lock_secs)
         limit = check_window(0, limit, rules.MAX_LOCKED_HEAD)
-        row = self.find(ref)
-        self.touch(row)
-        which, modified_at = {"no": row.no, "now": self.clock()}, row.modified_at
         items: list[Request] = []
-        many = None
         if "take" in self.sql:
-            items, modified_at, many = self._take(row, lock_secs, limit, client_key)
-        # Who waits for requests asks again and again: while there are none, nothing is written.
-        elif self.db.one(self.sql["any_free"], **which):
-            items, modified_at, many = self.db.write(
-                lambda tx: self._lock(self._free(tx, ref, row.no, client_key), lock_secs, limit)
-            )
-        self.reads.add(row.no, head_reads=len(items))
+            swift = self._swift(ref, client_key)
+            rows, modified_at = swift.take(lock_secs, limit)
+            items = _locked(rows, modified_at, lock_secs)
+            no, many = swift.no, bool(rows and rows[0][3])
+        if not items:
+            row = self.find(ref)
+            self.touch(row)
+            no, now = row.no, self.clock()
+            items, modified_at, seen = [], row.modified_at, None
+            # Who waits for requests asks again and again: while there are none, nothing is written.
+            if self.db.one(self.sql["any_free"], no=no, now=now):
+                items, modified_at, seen = self.db.write(
+                    lambda tx: self._lock(self._free(tx, ref, no, client_key), lock_secs, limit)
+                )
+            many = self._seen(row, client_key) if seen is None else seen
+        self.reads.add(no, head_reads=len(items))
         return LockedHead(
             limit=limit,
             queue_modified_at=rules.iso(modified_at),
-            had_multiple_clients=self._seen(row, client_key) if many is None else many,
+            had_multiple_clients=many,
             items=items,
             lock_secs=lock_secs,
-            queue_has_locked_requests=bool(items or self.db.one(self.sql["any_locked"], **which)),
+            queue_has_locked_requests=bool(
+                items or self.db.one(self.sql["any_locked"], no=no, now=self.clock())
+            ),
             client_key=client_key,
         )
 
@@ -280,8 +290,7 @@ class Queues(Keeper[Queue]):
 
         freed = self.db.write(work)
         if not freed:
-            self.touch(row)
-            self._seen(row, client_key)
+            self._noted(row, client_key)
         return freed
 
     def describe(self, row: StorageRow, username: str | None) -> Queue:
@@ -309,6 +318,10 @@ class Queues(Keeper[Queue]):
         tx.one(self.shared["hold"], no=no)
         return self._free(tx, ref, no, client_key)
 
+    def _swift(self, ref: str, client_key: str | None) -> Swift:
+        """One statement, where there is one."""
+        return Swift(cast(SharedDb, self.db), self.sql, self.number(ref), client_key, self.clock)
+
     def _free(self, tx: Tx, ref: str, no: int, client_key: str | None) -> Writes:
         """Several at once, where rows are locked one by one."""
         return Writes(tx, self.sql, ref, no, client_key, self.clock())
@@ -321,29 +334,21 @@ class Queues(Keeper[Queue]):
         The last is None if another client was quicker and nothing was left.
         """
         tx, no, now = writes.tx, writes.no, writes.now
-        until = now + lock_secs * 1000
         tx.all(self.sql["free"], no=no, now=now)
         rows = tx.all(
-            self.sql["lock"], no=no, until=until, client_key=writes.client_key, limit=limit
+            self.sql["lock"],
+            no=no,
+            until=now + lock_secs * 1000,
+            client_key=writes.client_key,
+            limit=limit,
         )
         many = writes.book(writes=len(rows))[2] if rows else None
-        expires = {"lockExpiresAt": rules.iso(until)}
-        rows.sort()
-        return [in_head(id, body) | expires for _, id, body in rows], now, many
+        return _locked(rows, now, lock_secs), now, many
 
-    def _take(
-        self, row: StorageRow, lock_secs: int, limit: int, client_key: str | None
-    ) -> tuple[list[Request], int, bool | None]:
-        """As _lock, in one statement; it writes nothing where there is nothing to lock."""
-        now = self.clock()
-        until = now + lock_secs * 1000
-        which = {"no": row.no, "now": now, "until": until, "client_key": client_key}
-        rows = self.db.commit(self.sql["take"], limit=limit, **which)
-        if not rows:
-            return [], row.modified_at, None
-        expires = {"lockExpiresAt": rules.iso(until)}
-        rows.sort()
-        return [in_head(id, body) | expires for _, id, body, _ in rows], now, bool(rows[0][3])
+    def _noted(self, row: StorageRow, client_key: str | None) -> None:
+        """Note a call that has changed no request."""
+        self.touch(row)
+        self._seen(row, client_key)
 
     def _seen(self, row: StorageRow, client_key: str | None) -> bool:
         """Note who asked; whether there have been several. Most calls change nothing by that."""
@@ -358,73 +363,7 @@ class Queues(Keeper[Queue]):
         return bool(found and found[0])
 
 
-class Cursor(Struct, rename="camel"):
-    """What a cursor says, in base64url."""
-
-    request_id: str
-
-
-class Place(Struct):
-    """What a cursor of a list in order says: 64 bits, as the database has."""
-
-    place: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-def cursor_after(id: str) -> str:
-    """The cursor of the page that starts after a request."""
-    return _encoded(Cursor(id))
-
-
-def _encoded(cursor: Cursor | Place) -> str:
-    return urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
-
-
-def place_of(query: RequestsQuery) -> int:
-    """The place after which a page in order starts."""
-    if query.exclusive_start_id is not None or query.filter:
-        raise InvalidInput(
-            "inOrder cannot be combined with exclusiveStartId or filter", type="invalid-parameter"
-        )
-    return _decoded(query.cursor, Place).place if query.cursor is not None else FRONT
-
-
-def start_of(query: RequestsQuery) -> str:
-    """The ID after which a page starts."""
-    start = query.exclusive_start_id
-    if start is not None and (query.cursor is not None or query.filter):
-        raise InvalidInput(
-            "exclusiveStartId cannot be combined with cursor or filter", type="invalid-parameter"
-        )
-    return (start or "") if query.cursor is None else _decoded(query.cursor, Cursor).request_id
-
-
-def _decoded(cursor: str, shape: type[Said]) -> Said:
-    try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return msgspec.json.decode(text, type=shape)
-    except (ValueError, msgspec.MsgspecError):
-        raise InvalidInput(
-            f"cursor '{cursor:.80}' is none that a list of requests gave out",
-            type="invalid-parameter",
-        ) from None
-
-
-def page_name(states: tuple[str, ...], limit: int, row: StorageRow) -> str:
-    """The statement that lists requests in these states with the least work.
-
-    By ID, a page of unhandled requests passes over limit * total / unhandled rows;
-    by the head, it sorts all that are unhandled.
-    """
-    for state in states:
-        if state not in ("locked", "pending"):
-            raise InvalidInput(
-                f"filter must be any of locked, pending, not '{state:.80}'",
-                type="invalid-parameter",
-            )
-    if not states:
-        return "page"
-    if "pending" not in states:
-        return "page_locked"
-    unhandled = row.request_count - row.handled_count
-    few = unhandled * unhandled < limit * row.request_count
-    return "page_few" if few else "page_unhandled"
+def _locked(rows: list[Row], now: int, lock_secs: int) -> list[Request]:
+    """Rows of ord, id, body, … that were just locked as requests, in their order."""
+    expires = {"lockExpiresAt": rules.iso(now + lock_secs * 1000)}
+    return [in_head(row[1], row[2]) | expires for row in sorted(rows)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -13,12 +12,12 @@ from msgspec import UNSET, Struct
 
 from storectl.engine.db import Db, Row, Taken, Tx, statements
 from storectl.engine.memory import Memory
+from storectl.engine.reads import Reads
 from storectl.engine.retention import Retention, expire_at
 from storectl.errors import Conflict, InvalidInput, Local, NotFound, Unavailable
 from storectl.model import rules
 from storectl.model.ref import Ref
 from storectl.model.storage import Change, Listed, ListQuery, Storage
-from storectl.model.store import TakesLong
 from storectl.model.token import User
 
 Kind = TypeVar("Kind", bound=Storage)
@@ -28,6 +27,9 @@ ERASE_ROWS = 500
 
 ROWS = 100
 """Storages whose row a keeper remembers: writers that wait for one commit ask for it once."""
+
+NUMBERS = 10_000
+"""Storages whose number a keeper remembers, where one statement does all of a call."""
 
 
 class StorageRow(Struct, frozen=True):
@@ -65,50 +67,6 @@ class StorageRow(Struct, frozen=True):
     many_clients: int
 
 
-class Reads:
-    """Reads of this process that are not yet counted in the database.
-
-    Counting each would make every read a write; they go along with later writes.
-    """
-
-    def __init__(self) -> None:
-        self._counts: dict[int, list[int]] = {}
-        self._mutex = Lock()
-
-    def add(self, no: int, *, reads: int = 0, lists: int = 0, head_reads: int = 0) -> None:
-        """Count reads of a storage."""
-        with self._mutex:
-            mine = self._counts.setdefault(no, [0, 0, 0])
-            mine[0] += reads
-            mine[1] += lists
-            mine[2] += head_reads
-
-    def pending(self, no: int) -> tuple[int, int, int]:
-        """Reads, lists and reads of the head that the row does not hold yet."""
-        reads, lists, head_reads = self._counts.get(no, (0, 0, 0))
-        return reads, lists, head_reads
-
-    def flush(self, db: Db) -> None:
-        """Count them in the database. On a store that cannot be written they are dropped."""
-        with self._mutex:
-            counts, self._counts = self._counts, {}
-        if not counts:
-            return
-        rows = [
-            {"no": no, "reads": reads, "lists": lists, "head_reads": head_reads}
-            for no, (reads, lists, head_reads) in counts.items()
-        ]
-        sql = statements("storage", db.dialect)["count"]
-        try:
-            db.write(lambda tx: tx.many(sql, rows))
-        except Local:
-            return
-        except TakesLong:
-            for row in rows:
-                self.add(**row)
-            raise
-
-
 class Keeper(Generic[Kind]):
     """Storages of one noun, seen by one user.
 
@@ -134,6 +92,7 @@ class Keeper(Generic[Kind]):
         self.token_id = token_id
         self.retention = Retention(db, clock)
         self._memory = Memory(db, most=ROWS)
+        self._numbers: dict[str, int] = {}
         self.sql = statements(self.noun, db.dialect)
         self.shared = statements("storage", db.dialect)
         self.access = statements("access", db.dialect)
@@ -314,6 +273,16 @@ class Keeper(Generic[Kind]):
         if self.retention.is_over(found.name, found.accessed_at):
             raise NotFound.of(self.noun, ref)
         return found
+
+    def number(self, ref: str) -> int:
+        """The number of a storage, of which nothing else is known: it may have expired since."""
+        no = self._numbers.get(ref)
+        if no is None:
+            row = self.find(ref)
+            no = row.no
+            if ref == row.id and len(self._numbers) < NUMBERS:
+                self._numbers[ref] = no
+        return no
 
     def touch(self, row: StorageRow) -> None:
         """Move the last access, at most once an hour. Reading works on a read-only store."""

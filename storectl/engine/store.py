@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from storectl.engine.db import Db, statements
 from storectl.engine.memory import Memory
 from storectl.engine.place import MARK, BlobPlace, check_open
+from storectl.engine.reads import Reads
 from storectl.engine.retention import Retention
-from storectl.engine.storage import Reads
 from storectl.engine.token import Tokens, make_user
 from storectl.errors import Internal, Local, NotFound, Unavailable
 from storectl.model import rules

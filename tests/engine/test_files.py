@@ -16,8 +16,8 @@ from storectl.engine import open_store
 from storectl.engine.files import Files
 from storectl.engine.kvs import GRACE_SECS, INLINE_BYTES, UPLOAD_SECS, KeyValueStores, collect
 from storectl.engine.place import BlobPlace
+from storectl.engine.reads import Reads
 from storectl.engine.sqlite import SqliteDb
-from storectl.engine.storage import Reads
 from storectl.engine.token import make_user
 from storectl.errors import Local, NotFound, Unavailable
 from storectl.model import rules

@@ -11,8 +11,8 @@ import pytest
 
 from storectl.engine import open_store
 from storectl.engine.queue import Queues
+from storectl.engine.reads import Reads
 from storectl.engine.sqlite import SqliteDb
-from storectl.engine.storage import Reads
 from storectl.engine.token import make_user
 from storectl.errors import InvalidInput, Local
 from storectl.model import rules

@@ -10,8 +10,8 @@ import pytest
 
 from storectl.engine.db import Db, statements
 from storectl.engine.queue import Queues
+from storectl.engine.reads import Reads
 from storectl.engine.sqlite import SqliteDb
-from storectl.engine.storage import Reads
 from storectl.engine.token import make_user
 from storectl.model.request import Request
 

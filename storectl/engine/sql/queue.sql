@@ -66,6 +66,82 @@ DELETE FROM request
 WHERE storage_no = :no AND id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS json))))
 RETURNING ord IS NULL, length(body);
 
+-- add @postgres --
+-- What is not there yet is counted on the row of the queue and inserted, of a queue that was
+-- used lately: in one round trip, and the row is held no longer than that takes. Places are
+-- given to all, so those of the known stay empty. Where somebody was quicker with one of
+-- them the unique index refuses it all.
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest(:id[], :is_handled[], :crc[], :body[])
+        WITH ORDINALITY AS given (id, is_handled, crc, body, nth)
+), known AS MATERIALIZED (
+    SELECT id, ord IS NULL AS was_handled FROM request
+    WHERE storage_no = :no AND id = ANY (:id[])
+), fresh AS MATERIALIZED (
+    SELECT * FROM given WHERE id NOT IN (SELECT id FROM known)
+), sums AS (
+    SELECT count(*) AS requests, count(*) FILTER (WHERE is_handled) AS handled,
+        CAST(sum(length(body)) AS BIGINT) AS size
+    FROM fresh
+), booked AS (
+    UPDATE storage
+    SET request_count = request_count + requests, handled_count = handled_count + handled,
+        bytes = bytes + size, write_count = write_count + requests,
+        first_ord = first_ord - CASE WHEN :forefront THEN :count ELSE 0 END,
+        last_ord = last_ord + CASE WHEN :forefront THEN 0 ELSE :count END,
+        many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
+            THEN 1 ELSE many_clients END,
+        client_key = coalesce(client_key, :client_key),
+        modified_at = :now, accessed_at = :now
+    FROM sums WHERE no = :no AND accessed_at > :since AND requests > 0
+    RETURNING first_ord, last_ord
+), kept AS (
+    INSERT INTO request (storage_no, id, ord, crc, body)
+    SELECT :no, id, CASE WHEN is_handled THEN NULL
+        WHEN :forefront THEN first_ord + :count - nth ELSE last_ord - :count + nth END, crc, body
+    FROM fresh, booked
+)
+SELECT id, was_handled FROM known UNION ALL SELECT NULL, NULL FROM booked;
+
+-- rewrite @postgres --
+-- Requests with distinct IDs that are all there, else none of them, of a queue that was used
+-- lately. They are locked by ID, and the row of the queue after them.
+WITH there AS MATERIALIZED (
+    SELECT id, ord, coalesce(locked_until, 0) > :now AS locked, length(body) AS size FROM request
+    WHERE storage_no = :no AND id = ANY (:id[]) ORDER BY id FOR UPDATE
+), given AS MATERIALIZED (
+    SELECT given.*, ord, locked, size
+    FROM unnest(:id[], :is_handled[], :crc[], :body[])
+        WITH ORDINALITY AS given (id, is_handled, crc, body, nth)
+    JOIN there ON there.id = given.id
+), sums AS (
+    SELECT count(*) AS requests, CAST(sum(length(body) - size) AS BIGINT) AS grown,
+        count(*) FILTER (WHERE is_handled) - count(*) FILTER (WHERE ord IS NULL) AS handled
+    FROM given
+), booked AS (
+    UPDATE storage
+    SET handled_count = handled_count + handled, bytes = bytes + grown,
+        write_count = write_count + requests,
+        first_ord = first_ord - CASE WHEN :forefront THEN :count ELSE 0 END,
+        last_ord = last_ord + CASE WHEN :forefront THEN 0 ELSE :count END,
+        many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
+            THEN 1 ELSE many_clients END,
+        client_key = coalesce(client_key, :client_key),
+        modified_at = :now, accessed_at = :now
+    FROM sums WHERE no = :no AND accessed_at > :since AND requests = :count
+    RETURNING first_ord, last_ord
+), written AS (
+    UPDATE request
+    SET ord = CASE WHEN is_handled THEN NULL
+            WHEN :forefront THEN (SELECT first_ord FROM booked) + :count - nth
+            WHEN given.ord IS NULL OR locked THEN (SELECT last_ord FROM booked) - :count + nth
+            ELSE given.ord END,
+        locked_until = NULL, locked_by = NULL, crc = given.crc, body = given.body
+    FROM given
+    WHERE storage_no = :no AND request.id = given.id AND EXISTS (SELECT 1 FROM booked)
+)
+SELECT id, ord IS NULL FROM there WHERE EXISTS (SELECT 1 FROM booked);
+
 -- request --
 SELECT id, locked_until, locked_by, body FROM request WHERE storage_no = :no AND id = :id;
 
@@ -133,13 +209,15 @@ RETURNING ord, request.id, body;
 -- take @postgres --
 -- Lock the head and count that, in one round trip: what is free, and what was locked until
 -- now, by its place. MATERIALIZED and SKIP LOCKED as above. Of the storage's row nothing is
--- held before the requests are.
+-- held before the requests are. Nothing is taken from a queue that was not used lately.
 WITH free AS MATERIALIZED (
     SELECT id, ord FROM request
     WHERE storage_no = :no AND locked_until IS NULL AND ord > -9000000000000000000
+        AND EXISTS (SELECT 1 FROM storage WHERE no = :no AND accessed_at > :since)
     ORDER BY ord LIMIT :limit FOR UPDATE SKIP LOCKED
 ), over AS MATERIALIZED (
     SELECT id, ord FROM request WHERE storage_no = :no AND locked_until <= :now
+        AND EXISTS (SELECT 1 FROM storage WHERE no = :no AND accessed_at > :since)
     ORDER BY ord LIMIT :limit FOR UPDATE SKIP LOCKED
 ), head AS MATERIALIZED (
     SELECT id FROM (SELECT id, ord FROM free UNION ALL SELECT id, ord FROM over) AS both_kinds

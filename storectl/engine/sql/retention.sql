@@ -51,6 +51,9 @@ SELECT false;
 -- 1 MiB at the end of the file, after what is there has moved into what is free before it.
 PRAGMA incremental_vacuum(256);
 
+-- give_back @postgres --
+SELECT 1 WHERE false;
+
 -- forget_links --
 DELETE FROM link WHERE expires_at BETWEEN 1 AND :now;
 
