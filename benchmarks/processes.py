@@ -50,6 +50,24 @@ def timed(words: list[str], env: dict[str, str], count: int = 1, output: Path | 
     return Run(count, secs, memory_mib, cpu_secs, os.getloadavg()[0])
 
 
+def at_once(scripts: list[list[str]], env: dict[str, str]) -> list[str]:
+    """Run Python scripts that say a line and then wait for one; what they print after it.
+
+    They go on when all are ready. Raises Wrong if one fails.
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen([sys.executable, *words], env=env, **pipes) for words in scripts]
+    for each in running:
+        each.stdout.readline()
+    for each in running:
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    said = [each.communicate()[0] for each in running]
+    if any(each.returncode for each in running):
+        raise Wrong(f"one of {len(running)} processes failed")
+    return said
+
+
 def installed(name: str) -> str | None:
     """A program of this environment, or else of this machine."""
     beside = Path(sys.executable).with_name(name)

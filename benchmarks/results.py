@@ -13,9 +13,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+UNITS = {"ratio": "x", "memory": " MiB", "longest": " ms longest"}
+LARGEST = ("MiB", "ms longest", "before one")
+
 
 class Goal(NamedTuple):
-    """What should be reached. of: `figure`, `ratio` to its yardstick, or `memory` in MiB."""
+    """What should be reached. of: `figure`, `ratio` to its yardstick, `memory` in MiB, or
+    `longest` of the waits in ms."""
 
     most: float | None = None
     least: float | None = None
@@ -26,7 +30,7 @@ class Goal(NamedTuple):
         assert bound is not None
         if self.of == "figure" and bound >= 10_000:
             return f"{sign} {bound / 1000:,.10g}k"
-        return f"{sign} {bound:,.10g}" + {"ratio": "x", "memory": " MiB"}.get(self.of, "")
+        return f"{sign} {bound:,.10g}" + UNITS.get(self.of, "")
 
     def met(self, value: float | None) -> bool:
         """Whether it is reached."""
@@ -74,14 +78,14 @@ class Row:
         self.yardstick = f"{self.yardstick.partition(' to ')[0] or 'from ' + size} to {size}"
 
     def note(self, value: float, unit: str) -> None:
-        """Something else that was seen: of MiB the table shows the largest, else the median."""
+        """Something else that was seen. The table has the median, of LARGEST the largest."""
         self.notes.setdefault(unit, []).append(value)
 
     @property
     def seen(self) -> dict[str, float]:
         """All that was noted, by its unit."""
         return {
-            unit: max(values) if unit == "MiB" else statistics.median(values)
+            unit: max(values) if unit in LARGEST else statistics.median(values)
             for unit, values in self.notes.items()
         }
 
@@ -105,6 +109,7 @@ class Row:
             "figure": self.figure,
             "ratio": self.ratio,
             "memory": self.seen.get("MiB"),
+            "longest": self.seen.get("ms longest"),
         }
         goals = [goal for goal in self.goals if not (self.failed and goal.of == "ratio")]
         return all(goal.met(seen[goal.of]) for goal in goals) if goals else None

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from results import Row
 
 ALONE = ("startup", "bulk", "calls", "server")
-WITH_PEERS = ("items", "tables", "queues", "records", "stores", "client", "memory", "growth")
+WITH_PEERS = ("items", "tables", "queues", "records", "stores", "writers", "client")
+WITH_PEERS += ("memory", "growth")
 USUAL = ALONE + WITH_PEERS
 PARTS = (*USUAL, "scale")
 """The last only where it is asked for: it needs a PostgreSQL."""
