@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 
 from storectl.engine import open_store
-from storectl.engine.db import Taken
+from storectl.engine.db import Taken, statements
 from storectl.engine.sqlite import APPLICATION_ID, SqliteDb, SqliteTx, migrations
 from storectl.errors import InvalidInput, Local, NotFound, Unavailable
 from storectl.model.dataset import ItemsQuery
 from storectl.model.items import Items
+
+from .keeping import look
 
 
 def numbers(folder: Path, name: str) -> list[int]:
@@ -91,6 +93,37 @@ def test_a_store_of_a_newer_storectl_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Local, match="newer storectl"):
         open_store(str(tmp_path))
+
+
+@pytest.mark.parametrize("version", range(1, len(migrations("sqlite"))))
+def test_a_store_of_an_older_storectl_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
+    older = sqlite3.connect(tmp_path / "store.sqlite")
+    older.execute("PRAGMA journal_mode=WAL")
+    for step in migrations("sqlite")[:version]:
+        older.executescript(step.read_text())
+    older.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    older.execute(f"PRAGMA user_version = {version}")
+    older.close()
+    (tmp_path / "store.sqlite").chmod(0o600)
+    tmp_path.chmod(0o700)
+
+    store = open_store(str(tmp_path))
+    store.queues.create("urls")
+    store.queues.add("~urls", [{"url": "https://example.com", "uniqueKey": "1"}])
+    store.close()
+
+    assert look(tmp_path) == []
+
+
+def test_keys_are_listed_from_an_index_alone(tmp_path: Path) -> None:
+    db = SqliteDb(tmp_path)
+    keys = statements("kvs", "sqlite")["keys"]
+
+    steps = db.all(f"EXPLAIN QUERY PLAN {keys}", no=1, low="a", high="b", limit=100)
+
+    assert [step for *_, step in steps] == [
+        "SEARCH record USING COVERING INDEX record_list (storage_no=? AND key>? AND key<?)"
+    ]
 
 
 def test_a_half_made_schema_is_not_left_behind(tmp_path: Path) -> None:
