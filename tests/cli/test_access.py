@@ -170,14 +170,14 @@ def test_general_access_is_set_at_creation_and_later(
         assert here(noun, "info", name, "--json=generalAccess").json() == {"generalAccess": spelled}
 
 
-def test_on_a_terminal_general_access_is_told_with_what_it_means(cli: Cli) -> None:
-    id = cli("dataset", "create", "prices").out.strip()
-    cli("dataset", "access", "set", "prices", "name")
-    by_name = cli.on_terminal("dataset", "access", "ls", "prices").out
-    cli("access", "default", "restricted")
-    cli("dataset", "access", "set", "prices", "inherit")
+def test_on_a_terminal_general_access_is_told_with_what_it_means(here: Here) -> None:
+    id = here("dataset", "create", "prices").out.strip()
+    here("dataset", "access", "set", "prices", "name")
+    by_name = here.on_terminal("dataset", "access", "ls", "prices").out
+    here("access", "default", "restricted")
+    here("dataset", "access", "set", "prices", "inherit")
 
-    by_account = cli.on_terminal("dataset", "access", "ls", "prices").out
+    by_account = here.on_terminal("dataset", "access", "ls", "prices").out
 
     assert "General access is name; anyone may read it, by its ID or as local/prices" in by_name
     assert id not in by_name

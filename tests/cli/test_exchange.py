@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Cli, Here
+from .conftest import Here
 
 URLS = [f"https://example.com/{n}" for n in range(40)]
 
@@ -120,15 +120,15 @@ def test_a_field_of_ones_own_named_state_is_kept(here: Here) -> None:
     assert told(here, "crawl")[URLS[0]]["state"] == {"of": "Bohemia"}
 
 
-def test_an_export_pipes_into_an_import(cli: Cli) -> None:
-    cli("queue", "add", "crawl", *URLS, "--create")
-    text = cli("queue", "export", "crawl").out
+def test_an_export_pipes_into_an_import(here: Here) -> None:
+    here("queue", "add", "crawl", *URLS, "--create")
+    text = here("queue", "export", "crawl").out
 
-    done = cli("queue", "import", "other", "--create", stdin=text)
+    done = here("queue", "import", "other", "--create", stdin=text)
 
     assert (done.code, done.out) == (0, "40\n")
     assert (
-        cli("queue", "head", "other", "-q").lines() == cli("queue", "head", "crawl", "-q").lines()
+        here("queue", "head", "other", "-q").lines() == here("queue", "head", "crawl", "-q").lines()
     )
 
 

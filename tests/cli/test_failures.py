@@ -291,17 +291,17 @@ def test_an_open_and_silent_stdin_is_left_alone(cli: Cli, file: Path, name: str)
 @pytest.mark.parametrize(
     "name", ["dataset ls", "dataset info", "kvs keys", "queue requests", "token ls", "help"]
 )
-def test_a_closed_stdout_is_told(cli: Cli, file: Path, name: str) -> None:
+def test_a_closed_stdout_is_told(here: Here, file: Path, name: str) -> None:
     for noun, storage in (("dataset", "prices"), ("kvs", "files"), ("queue", "urls")):
-        cli(noun, "create", storage)
-    cli("kvs", "set", "files", "KEY", "--value", "x")
-    cli("queue", "add", "urls", "https://example.com/")
-    cli("token", "create", "ci")
+        here(noun, "create", storage)
+    here("kvs", "set", "files", "KEY", "--value", "x")
+    here("queue", "add", "urls", "https://example.com/")
+    here("token", "create", "ci")
     line = words(name, file) if name in ASKING else [name, "exit-codes"]
 
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "storectl", *line],
-        env=cli.env,
+        env=here.env,
         capture_output=True,
         text=True,
         timeout=60,
@@ -312,12 +312,12 @@ def test_a_closed_stdout_is_told(cli: Cli, file: Path, name: str) -> None:
     assert done.stderr.count("\n") <= 2
 
 
-def test_a_reader_that_has_enough_ends_the_command_quietly(cli: Cli, tmp_path: Path) -> None:
+def test_a_reader_that_has_enough_ends_the_command_quietly(here: Here, tmp_path: Path) -> None:
     many = tmp_path / "many.jsonl"
     many.write_text("".join(f'{{"n":{n},"text":"{"x" * 100}"}}\n' for n in range(20_000)))
-    cli("dataset", "push", "many", str(many), "--create")
+    here("dataset", "push", "many", str(many), "--create")
 
-    process = cli.start("dataset", "items", "many")
+    process = here.start("dataset", "items", "many")
     first = process.stdout.readline()
     process.stdout.close()
     talk = process.stderr.read()

@@ -45,7 +45,7 @@ class Evil(BaseHTTPRequestHandler):
 def evil() -> Iterator[dict[str, str]]:
     """What leads to the evil server."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Evil)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     yield {
         "STORECTL_STORE": "",

@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults import Asked, Proxy
 
-from .conftest import Cli, Done, Here, Served
+from .conftest import Done, Here, Served
 
 
 @pytest.fixture
@@ -371,55 +371,55 @@ def test_wishes_that_make_no_sense(here: Here, site: Path, words: list[str]) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_pull_leaves_nothing_half_done(
-    cli: Cli, served: Served, sign: signal.Signals, code: int
+    here: Here, served: Served, sign: signal.Signals, code: int
 ) -> None:
     """Interrupted while nobody answers for its twentieth record."""
-    cli.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
+    here.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
     at = ("--server", served.url)
     records = count(1)
 
     def plan(asked: Asked) -> str | None:
         return "hold" if "/records/" in asked.target and next(records) == 20 else None
 
-    folder = cli.folder / "in"
+    folder = here.folder / "in"
     folder.mkdir()
     for number in range(100):
         (folder / f"r{number}").write_bytes(bytes(5000))
-    cli("kvs", "push", "in", f"to-{sign.name}", "--create", *at)
+    here("kvs", "push", "in", f"to-{sign.name}", "--create", *at)
     with Proxy(served.url, plan) as proxy:
-        process = cli.start(
+        process = here.start(
             "kvs", "pull", f"to-{sign.name}", "out", "-j", "1", "--server", proxy.url
         )
         assert proxy.held.wait(60)
         process.send_signal(sign)
         proxy.released.set()  # at most two more are on their way by now
         process.communicate(timeout=60)
-    left = {file.name for file in (cli.folder / "out").iterdir() if file.name[0] == "."}
-    again = cli("kvs", "pull", f"to-{sign.name}", "out", *at)
+    left = {file.name for file in (here.folder / "out").iterdir() if file.name[0] == "."}
+    again = here("kvs", "pull", f"to-{sign.name}", "out", *at)
 
     assert process.returncode == code
     assert left == {".storectl.json"}
     assert again.code == 0
     assert 0 < len(again.lines()) < 100
-    assert len(files(cli.folder / "out")) == 100
+    assert len(files(here.folder / "out")) == 100
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["hold", "late"])
 @pytest.mark.parametrize("to_store", [True, False])
 def test_an_interrupted_sync_goes_on_as_if_it_had_not_been(
-    cli: Cli, served: Served, to_store: bool, fault: str
+    here: Here, served: Served, to_store: bool, fault: str
 ) -> None:
     """Ctrl-C while its tenth call for a record is on its way, and with it new and changed ones."""
-    cli.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
+    here.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
     at = ("--server", served.url)
     ref = f"stopped-{to_store}-{fault}"
-    old, new = cli.folder / "old", cli.folder / "new"
+    old, new = here.folder / "old", here.folder / "new"
     for folder, numbers in ((old, range(30)), (new, range(10, 40))):
         folder.mkdir()
         for number in numbers:
             (folder / f"r{number}").write_bytes(bytes(number if folder == old else number + 1))
-    cli("kvs", "push", "old" if to_store else "new", ref, "--create", *at)
+    here("kvs", "push", "old" if to_store else "new", ref, "--create", *at)
     source, target = ("./new", ref) if to_store else (ref, "./old")
     words = ("kvs", "sync", source, target, "--delete", "-j", "1")
     records = count(1)
@@ -428,18 +428,18 @@ def test_an_interrupted_sync_goes_on_as_if_it_had_not_been(
         return fault if "/records/" in asked.target and next(records) == 10 else None
 
     with Proxy(served.url, plan) as proxy:
-        process = cli.start(*words, "--server", proxy.url)
+        process = here.start(*words, "--server", proxy.url)
         assert proxy.held.wait(60)
         process.send_signal(signal.SIGINT)
         proxy.released.set()
         _, told = process.communicate(timeout=60)
-    again = cli(*words, *at)
-    cli("kvs", "pull", ref, "found", *at)
+    again = here(*words, *at)
+    here("kvs", "pull", ref, "found", *at)
 
     assert process.returncode == 130, told
     assert again.code == 0, again.err
     assert 0 < len(again.lines()) < 40
-    assert bodies(cli.folder / "found") == bodies(new)
+    assert bodies(here.folder / "found") == bodies(new)
     assert to_store or bodies(old) == bodies(new)
 
 
@@ -449,21 +449,21 @@ def test_an_interrupted_sync_goes_on_as_if_it_had_not_been(
     [(("kvs", "pull"), 1), (("kvs", "pull"), 2), (("kvs", "push"), 1), (("dataset", "pull"), 1)],
 )
 def test_ctrl_c_waits_for_no_answer_that_does_not_come(
-    cli: Cli, served: Served, words: tuple[str, ...], times: int
+    here: Here, served: Served, words: tuple[str, ...], times: int
 ) -> None:
     """The answer is withheld for ever, and --timeout is ten minutes."""
-    cli.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
+    here.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
     ref = f"never-{'-'.join(words)}-{times}"
-    (cli.folder / "in").mkdir()
+    (here.folder / "in").mkdir()
     for number in range(3):
-        (cli.folder / f"in/r{number}").write_text("body")
-    (cli.folder / "items.jsonl").write_text('{"n":1}\n')
+        (here.folder / f"in/r{number}").write_text("body")
+    (here.folder / "items.jsonl").write_text('{"n":1}\n')
     if words[0] == "dataset":
-        cli("dataset", "push", ref, "items.jsonl", "--create", "--server", served.url)
+        here("dataset", "push", ref, "items.jsonl", "--create", "--server", served.url)
     elif words[1] == "pull":
-        cli("kvs", "push", "in", ref, "--create", "--server", served.url)
+        here("kvs", "push", "in", ref, "--create", "--server", served.url)
     else:
-        cli("kvs", "create", ref, "--server", served.url)
+        here("kvs", "create", ref, "--server", served.url)
     ends = {"kvs pull": [ref, "out"], "kvs push": ["in", ref], "dataset pull": [ref]}
     command = [*words, *ends[" ".join(words)], "-j", "2"]
 
@@ -472,13 +472,13 @@ def test_ctrl_c_waits_for_no_answer_that_does_not_come(
         return "late" if body else None
 
     with Proxy(served.url, plan) as proxy:
-        process = cli.start(*command, "--server", proxy.url, "--timeout", "10m")
+        process = here.start(*command, "--server", proxy.url, "--timeout", "10m")
         assert proxy.held.wait(60)
         process.send_signal(signal.SIGINT)
         for _ in range(times - 1):
             process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)  # as a loaded machine may need
-    again = cli(*command, "--server", served.url)
+    again = here(*command, "--server", served.url)
 
     assert process.returncode == 130, told
     assert told.startswith(b"storectl: interrupted")
@@ -508,13 +508,13 @@ def test_over_http_it_is_the_same(here: Here, served: Served) -> None:
 
 
 @pytest.mark.slow
-def test_a_large_record_is_streamed(cli: Cli) -> None:
+def test_a_large_record_is_streamed(here: Here) -> None:
     """250 MB go both ways in a memory that could not hold them."""
     size = 250 * 1024**2
-    (cli.folder / "in").mkdir()
-    with (cli.folder / "in/big").open("wb") as file:
+    (here.folder / "in").mkdir()
+    with (here.folder / "in/big").open("wb") as file:
         file.truncate(size)
-    cli("kvs", "create", "files")
+    here("kvs", "create", "files")
 
     def peak_kb(*words: str) -> int:
         # Asked of a small process between: a child counts the memory of who forks it.
@@ -525,8 +525,8 @@ def test_a_large_record_is_streamed(cli: Cli) -> None:
         )
         done = subprocess.run(
             [sys.executable, "-c", between, *words],
-            env=cli.env,
-            cwd=cli.folder,
+            env=here.env,
+            cwd=here.folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -536,4 +536,4 @@ def test_a_large_record_is_streamed(cli: Cli) -> None:
 
     assert peak_kb("kvs", "push", "in", "files") < 150_000
     assert peak_kb("kvs", "pull", "files", "out") < 150_000
-    assert (cli.folder / "out/big").stat().st_size == size
+    assert (here.folder / "out/big").stat().st_size == size

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Cli, Here, Served
+from .conftest import Here, Served
 
 
 @pytest.fixture
@@ -182,15 +182,15 @@ def test_a_dry_run_of_an_export_writes_nothing(here: Here, storage: Path) -> Non
     assert not (storage.parent / "new").exists()
 
 
-def test_a_server_takes_and_gives_the_same(cli: Cli, served: Served, storage: Path) -> None:
+def test_a_server_takes_and_gives_the_same(here: Here, served: Served, storage: Path) -> None:
     remote = {"STORECTL_STORE": "", "STORECTL_SERVER": served.url, "STORECTL_TOKEN": served.token}
     mapped = ["--map", "default=local-test"]
     for n in range(4, 3000):
         write(storage / f"datasets/default/{n:09}.json", f'{{\n\t"n": {n}\n}}')
 
-    first = cli("local", "import", *mapped, "--json", env=remote)
-    again = cli("local", "import", *mapped, "--json", env=remote)
-    back = cli("local", "export", "local-test", "--layout", "js", "./back", env=remote)
+    first = here("local", "import", *mapped, "--json", env=remote)
+    again = here("local", "import", *mapped, "--json", env=remote)
+    back = here("local", "export", "local-test", "--layout", "js", "./back", env=remote)
 
     assert (first.code, again.code, back.code) == (0, 0, 0), first.err + again.err + back.err
     assert [row["written"] for row in first.json()["items"]] == [2999, 1]
@@ -201,7 +201,7 @@ def test_a_server_takes_and_gives_the_same(cli: Cli, served: Served, storage: Pa
 
 
 @pytest.mark.slow
-def test_an_import_that_is_killed_goes_on_when_it_is_run_again(cli: Cli, tmp_path: Path) -> None:
+def test_an_import_that_is_killed_goes_on_when_it_is_run_again(here: Here, tmp_path: Path) -> None:
     """Killed at ten times, each run a bit further; then to the end: nothing lost or doubled."""
     for n in range(1, 20_001):
         write(tmp_path / f"storage/datasets/default/{n:09}.json", f'{{"n":{n},"x":"{"x" * 900}"}}')
@@ -209,13 +209,13 @@ def test_an_import_that_is_killed_goes_on_when_it_is_run_again(cli: Cli, tmp_pat
         write(tmp_path / f"storage/key_value_stores/default/r-{n}.txt", f"{n}" * 50)
 
     for attempt in range(10):
-        process = cli.start("local", "import")
+        process = here.start("local", "import")
         time.sleep(0.25 + attempt * 0.1)
         process.kill()
         process.communicate()
-    done = cli("local", "import")
+    done = here("local", "import")
 
     assert done.code == 0, done.err
-    items = cli("dataset", "items", "default").lines()
+    items = here("dataset", "items", "default").lines()
     assert [json.loads(line)["n"] for line in items] == list(range(1, 20_001))
-    assert len(cli("kvs", "keys", "default", "-q").lines()) == 300
+    assert len(here("kvs", "keys", "default", "-q").lines()) == 300

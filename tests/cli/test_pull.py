@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults import Asked, Proxy
 
-from .conftest import Cli, Here, Served
+from .conftest import Here, Served
 
 
 @pytest.fixture
@@ -249,12 +249,12 @@ def test_a_pull_goes_on_where_it_broke_off(
 
 
 def test_a_push_that_is_terminated_says_how_to_go_on(
-    cli: Cli, served: Served, tmp_path: Path
+    here: Here, served: Served, tmp_path: Path
 ) -> None:
     """Terminated while nobody answers its second batch."""
     (tmp_path / "many.jsonl").write_text(('{"text":"' + "x" * 1000 + '"}\n') * 20_000)
-    cli.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
-    cli("dataset", "create", "to-terminate", "--server", served.url)
+    here.env |= {"STORECTL_STORE": "", "STORECTL_TOKEN": served.token}
+    here("dataset", "create", "to-terminate", "--server", served.url)
     push = ("dataset", "push", "to-terminate", "many.jsonl", "--server")
     batches = count(1)
 
@@ -262,23 +262,23 @@ def test_a_push_that_is_terminated_says_how_to_go_on(
         return "hold" if "/items" in asked.target and next(batches) == 2 else None
 
     with Proxy(served.url, plan) as proxy:
-        process = cli.start(*push, proxy.url)
+        process = here.start(*push, proxy.url)
         assert proxy.held.wait(60)
         process.terminate()
         _, err = process.communicate(timeout=60)
-        again = cli(*push, proxy.url)
+        again = here(*push, proxy.url)
 
     assert process.returncode == 143, err
     assert f"  resume: storectl dataset push to-terminate many.jsonl --server {proxy.url}\n" in (
         err.decode()
     )
     assert again.code == 0, again.err
-    found = cli("dataset", "info", "to-terminate", "--json", "--server", served.url)
+    found = here("dataset", "info", "to-terminate", "--json", "--server", served.url)
     assert found.json()["itemCount"] == 20_000
 
 
 def test_empty_items_in_the_middle_are_neither_lost_nor_doubled_by_a_server(
-    cli: Cli, served: Served, tmp_path: Path
+    here: Here, served: Served, tmp_path: Path
 ) -> None:
     """5,000 of them, more than a window, with --clean and without."""
     env = {
@@ -287,10 +287,10 @@ def test_empty_items_in_the_middle_are_neither_lost_nor_doubled_by_a_server(
     full = [f'{{"n":{n},"text":"{"x" * 600}"}}' for n in range(12_000)]
     lines = [*full[:6_000], *["{}"] * 5_000, *full[6_000:]]
     (tmp_path / "all.jsonl").write_text("\n".join(lines) + "\n")
-    cli("dataset", "push", "with-empty", "all.jsonl", "--create", env=env)
+    here("dataset", "push", "with-empty", "all.jsonl", "--create", env=env)
 
-    cli("dataset", "pull", "with-empty", "-o", "kept.jsonl", env=env)
-    cli("dataset", "pull", "with-empty", "-o", "clean.jsonl", "--clean", env=env)
+    here("dataset", "pull", "with-empty", "-o", "kept.jsonl", env=env)
+    here("dataset", "pull", "with-empty", "-o", "clean.jsonl", "--clean", env=env)
 
     assert (tmp_path / "kept.jsonl").read_text().splitlines() == lines
     assert (tmp_path / "clean.jsonl").read_text().splitlines() == full

@@ -12,7 +12,7 @@ import pytest
 from storectl.transfer.journal import Journal
 from tests.faults import Asked, Proxy
 
-from .conftest import Cli, Here, Served
+from .conftest import Here, Served
 
 BATCHES = 6
 BATCH_ITEMS = 17
@@ -36,25 +36,25 @@ def items_of(here: Here, name: str, **how: dict[str, str]) -> list[int]:
         ("a.jsonl", "<html>"),
     ],
 )
-def test_bad_input_makes_no_dataset(cli: Cli, name: str, text: str) -> None:
-    (cli.folder / name).write_text(text)
+def test_bad_input_makes_no_dataset(here: Here, name: str, text: str) -> None:
+    (here.folder / name).write_text(text)
 
-    of_file = cli("dataset", "push", "a", name, "--create")
-    of_pipe = cli("dataset", "push", "a", "--create", stdin=text)
+    of_file = here("dataset", "push", "a", name, "--create")
+    of_pipe = here("dataset", "push", "a", "--create", stdin=text)
 
     assert (of_file.code, of_pipe.code) == (2, 2)
-    assert cli("dataset", "ls", "-q").out == ""
-    assert not list(cli.folder.glob("**/push-*"))
+    assert here("dataset", "ls", "-q").out == ""
+    assert not list(here.folder.glob("**/push-*"))
 
 
-def test_a_dataset_is_made_when_there_is_an_item_for_it(cli: Cli) -> None:
-    (cli.folder / "a.jsonl").write_text('5\n{"n":1}\n')
+def test_a_dataset_is_made_when_there_is_an_item_for_it(here: Here) -> None:
+    (here.folder / "a.jsonl").write_text('5\n{"n":1}\n')
 
-    done = cli("dataset", "push", "a", "a.jsonl", "--create")
-    more = cli("dataset", "push", "a", "--create", stdin='{"n":2}\n')
+    done = here("dataset", "push", "a", "a.jsonl", "--create")
+    more = here("dataset", "push", "a", "--create", stdin='{"n":2}\n')
 
     assert (done.code, more.code) == (7, 0)
-    assert items_of(cli, "a") == [1, 2]
+    assert items_of(here, "a") == [1, 2]
 
 
 def test_an_empty_input_that_is_allowed_makes_the_dataset(here: Here, tmp_path: Path) -> None:
@@ -86,12 +86,12 @@ def test_several_files_may_come_in_any_order(
 
 @pytest.mark.parametrize("fault", ["hold", "late"])
 def test_a_killed_push_of_several_lanes_goes_on_with_what_is_not_there(
-    cli: Cli, served: Served, fault: str
+    here: Here, served: Served, fault: str
 ) -> None:
     """The first batch is in doubt, whether the server has it or not; others behind it are there."""
     text = "x" * 120_000  # so that batches are full
     lines = (json.dumps({"n": n, "text": text}) + "\n" for n in range(BATCHES * BATCH_ITEMS))
-    (cli.folder / "items.jsonl").write_text("".join(lines))
+    (here.folder / "items.jsonl").write_text("".join(lines))
     name = f"killed-{fault}"
     pushes: list[Asked] = []
 
@@ -104,19 +104,19 @@ def test_a_killed_push_of_several_lanes_goes_on_with_what_is_not_there(
     with Proxy(served.url, plan) as proxy:
         env = {"STORECTL_SERVER": proxy.url, "STORECTL_TOKEN": served.token, "STORECTL_STORE": ""}
         words = ("dataset", "push", name, "items.jsonl", "--create", "--unordered", "-j", str(JOBS))
-        process = cli.start(*words, env=env)
+        process = here.start(*words, env=env)
         end = time.monotonic() + 60
         while len(pushes) < BATCHES and time.monotonic() < end:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
         before = len(pushes)
-        done = cli(*words, env=env)
+        done = here(*words, env=env)
 
         assert (done.code, done.out) == (0, f"{BATCHES * BATCH_ITEMS}\n"), done.err
         assert "of them earlier" in done.err
         assert len(pushes) - before <= JOBS
-        assert sorted(items_of(cli, name, env=env)) == list(range(BATCHES * BATCH_ITEMS))
+        assert sorted(items_of(here, name, env=env)) == list(range(BATCHES * BATCH_ITEMS))
 
 
 def test_doctor_names_what_was_stopped(here: Here, tmp_path: Path) -> None:

@@ -105,11 +105,11 @@ def test_options_are_for_requests_that_do_not_say(here: Here, tmp_path: Path) ->
     assert [found[url]["userData"] for url in URLS[:2]] == [{"label": "L"}] * 2
 
 
-def test_lines_come_from_stdin_with_a_dash_and_without_anything(cli: Cli) -> None:
+def test_lines_come_from_stdin_with_a_dash_and_without_anything(here: Here) -> None:
     text = "\n".join(URLS)
 
-    assert cli("queue", "add", "a", "-i", "-", "--create", stdin=text).lines() == IDS
-    assert cli("queue", "add", "b", "--create", stdin=text).lines() == IDS
+    assert here("queue", "add", "a", "-i", "-", "--create", stdin=text).lines() == IDS
+    assert here("queue", "add", "b", "--create", stdin=text).lines() == IDS
 
 
 def test_a_file_of_thousands_keeps_its_order(here: Here, tmp_path: Path) -> None:
@@ -168,10 +168,10 @@ def test_a_bad_line_is_named_and_the_rest_goes_on(here: Here, tmp_path: Path) ->
         (["crawl", *URLS, "--user-data", "{"], 2, "is no JSON object"),
     ],
 )
-def test_what_cannot_be_added_says_why(cli: Cli, args: list[str], code: int, said: str) -> None:
-    cli("queue", "create", "crawl")
+def test_what_cannot_be_added_says_why(here: Here, args: list[str], code: int, said: str) -> None:
+    here("queue", "create", "crawl")
 
-    done = cli("queue", "add", *args)
+    done = here("queue", "add", *args)
 
     assert (done.code, done.out) == (code, "")
     assert said in done.err
@@ -365,17 +365,17 @@ def test_nothing_of_mine_is_locked(here: Here, crawl: str) -> None:
 # Handling, retrying, deleting
 
 
-def test_requests_are_locked_and_handled_by_a_script(cli: Cli) -> None:
+def test_requests_are_locked_and_handled_by_a_script(here: Here) -> None:
     """As the help shows it: one command's output is the next one's arguments."""
-    cli("queue", "add", "crawl", *URLS, "--create")
-    locked = cli("queue", "lock", "crawl", "--limit", "3", "-q").lines()
+    here("queue", "add", "crawl", *URLS, "--create")
+    locked = here("queue", "lock", "crawl", "--limit", "3", "-q").lines()
 
-    done = cli("queue", "handle", "crawl", *locked)
+    done = here("queue", "handle", "crawl", *locked)
 
     assert done.lines() == locked == IDS[:3]
-    info = cli("queue", "info", "crawl", "--json").json()
+    info = here("queue", "info", "crawl", "--json").json()
     assert (info["handledRequestCount"], info["pendingRequestCount"]) == (3, 2)
-    assert cli("queue", "requests", "crawl", "--state", "locked").out == ""
+    assert here("queue", "requests", "crawl", "--state", "locked").out == ""
 
 
 def test_handling_twice_changes_nothing_the_second_time(here: Here, crawl: str) -> None:
@@ -447,9 +447,9 @@ def test_requests_are_deleted_by_id_or_state_after_a_yes(here: Here, crawl: str)
 HOSTILE = "https://example.com/\x1b[31mred\x1b]0;title\x07\u202eevil"
 
 
-def test_what_a_url_holds_never_steers_a_terminal(cli: Cli) -> None:
+def test_what_a_url_holds_never_steers_a_terminal(here: Here) -> None:
     line = json.dumps({"url": HOSTILE, "uniqueKey": HOSTILE})
-    assert cli("queue", "add", "crawl", line, "--create", stdin="").code == 0
+    assert here("queue", "add", "crawl", line, "--create", stdin="").code == 0
     id = request_id(HOSTILE)
 
     for command in (
@@ -461,7 +461,7 @@ def test_what_a_url_holds_never_steers_a_terminal(cli: Cli) -> None:
         ["requests", "crawl", "--accessible"],
         ["lock", "crawl", "--color", "never"],
     ):
-        shown = cli.on_terminal("queue", *command, columns=300, env={"NO_COLOR": "1"})
+        shown = here.on_terminal("queue", *command, columns=300, env={"NO_COLOR": "1"})
         assert shown.code == 0
         assert "red" in shown.out
         assert not set(shown.out) & {"\x1b", "\x07", "\u202e"}, command

@@ -8,7 +8,7 @@ import pytest
 
 from storectl.formats import FORMATS
 
-from .conftest import Cli, Done, Here, Served
+from .conftest import Done, Here, Served
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def env(served: Served) -> dict[str, str]:
     }
 
 
-def login(cli: Cli, served: Served, *args: str) -> Done:
-    return cli(
+def login(here: Here, served: Served, *args: str) -> Done:
+    return here(
         "login", "--with-token", "--server", served.url, *args,
         stdin=served.token + "\n", env={"STORECTL_STORE": ""},
     )  # fmt: skip
@@ -61,48 +61,48 @@ def test_items_of_a_server_are_those_of_a_store(
     assert Path("there").read_bytes() == Path("own").read_bytes()
 
 
-def test_a_table_of_a_servers_items_has_all_of_them(cli: Cli, env: dict[str, str]) -> None:
-    cli("dataset", "push", "long-table", "--create", stdin=LONG, env=env)
+def test_a_table_of_a_servers_items_has_all_of_them(here: Here, env: dict[str, str]) -> None:
+    here("dataset", "push", "long-table", "--create", stdin=LONG, env=env)
 
-    done = cli.on_terminal("dataset", "items", "long-table", "--all", env=env)
+    done = here.on_terminal("dataset", "items", "long-table", "--all", env=env)
 
     assert done.code == 0, done.out
     shown = [line.split()[0] for line in done.out.splitlines() if line.strip()[:1].isdigit()]
     assert (len(shown), shown[:500]) == (3_000, [str(n) for n in range(500)])
 
 
-def test_login_keeps_a_token_that_works_and_whoami_says_whose(cli: Cli, served: Served) -> None:
+def test_login_keeps_a_token_that_works_and_whoami_says_whose(here: Here, served: Served) -> None:
     env = {"STORECTL_STORE": ""}
 
-    done = login(cli, served)
+    done = login(here, served)
 
     assert (done.code, done.out) == (0, "")
-    assert (cli.config / "credentials.toml").stat().st_mode & 0o777 == 0o600
-    assert served.token not in (cli.config / "config.toml").read_text()
-    assert cli("whoami", env=env).out == "alice\n"
-    told = cli("whoami", "--json", env=env).json()
+    assert (here.config / "credentials.toml").stat().st_mode & 0o777 == 0o600
+    assert served.token not in (here.config / "config.toml").read_text()
+    assert here("whoami", env=env).out == "alice\n"
+    told = here("whoami", "--json", env=env).json()
     assert (told["server"], told["profile"]) == (served.url, "local")
     assert told["tokenSource"] == "credentials.toml [local]"
-    assert served.token not in cli("profile", "show", "local", "--json").out
+    assert served.token not in here("profile", "show", "local", "--json").out
 
 
-def test_a_token_that_is_refused_is_not_kept(cli: Cli, served: Served) -> None:
-    done = cli("login", "--with-token", "--server", served.url, stdin="storectl_wrong\n")
+def test_a_token_that_is_refused_is_not_kept(here: Here, served: Served) -> None:
+    done = here("login", "--with-token", "--server", served.url, stdin="storectl_wrong\n")
 
     assert done.code == 4
     assert "storectl_wrong" not in done.err
-    assert not (cli.config / "credentials.toml").exists()
+    assert not (here.config / "credentials.toml").exists()
 
 
-def test_login_on_a_terminal_hides_the_token(cli: Cli, served: Served) -> None:
-    done = cli.on_terminal(
+def test_login_on_a_terminal_hides_the_token(here: Here, served: Served) -> None:
+    done = here.on_terminal(
         "login", "--server", served.url, "--profile", "mine",
         typed=served.token + "\n", env={"STORECTL_STORE": ""},
     )  # fmt: skip
 
     assert done.code == 0, done.out
     assert "Logged in to" in done.out
-    assert cli("whoami", "--profile", "mine", env={"STORECTL_STORE": ""}).out == "alice\n"
+    assert here("whoami", "--profile", "mine", env={"STORECTL_STORE": ""}).out == "alice\n"
 
 
 @pytest.mark.parametrize(
@@ -116,41 +116,41 @@ def test_login_on_a_terminal_hides_the_token(cli: Cli, served: Served) -> None:
     ],
 )
 def test_a_login_that_cannot_be_is_refused_before_anything_is_sent(
-    cli: Cli, args: list[str], stdin: str, code: int
+    here: Here, args: list[str], stdin: str, code: int
 ) -> None:
     env = {"STORECTL_STORE": "", "STORECTL_SERVER": "http://127.0.0.1:9"}
 
-    assert cli("login", *args, stdin=stdin, env=env).code == code
+    assert here("login", *args, stdin=stdin, env=env).code == code
 
 
-def test_logout_forgets_the_token_and_keeps_the_profile(cli: Cli, served: Served) -> None:
-    login(cli, served)
+def test_logout_forgets_the_token_and_keeps_the_profile(here: Here, served: Served) -> None:
+    login(here, served)
 
-    assert cli("logout").code == 0
-    assert cli("profile", "ls", "-q").out == "local\n"
-    assert served.token not in (cli.config / "credentials.toml").read_text()
-    assert cli("whoami", env={"STORECTL_STORE": ""}).code == 4
-    assert cli("logout").code == 3
+    assert here("logout").code == 0
+    assert here("profile", "ls", "-q").out == "local\n"
+    assert served.token not in (here.config / "credentials.toml").read_text()
+    assert here("whoami", env={"STORECTL_STORE": ""}).code == 4
+    assert here("logout").code == 3
 
 
-def test_a_profile_before_the_colon_chooses_the_server(cli: Cli, served: Served) -> None:
-    login(cli, served, "--profile", "prod")
-    cli("dataset", "create", "by-prefix", "-p", "prod", env={"STORECTL_STORE": ""})
+def test_a_profile_before_the_colon_chooses_the_server(here: Here, served: Served) -> None:
+    login(here, served, "--profile", "prod")
+    here("dataset", "create", "by-prefix", "-p", "prod", env={"STORECTL_STORE": ""})
 
-    assert cli("dataset", "info", "prod:by-prefix", "-q").code == 0
-    assert cli("dataset", "info", "by-prefix").code == 3
-    unknown = cli("dataset", "info", "pord:by-prefix")
+    assert here("dataset", "info", "prod:by-prefix", "-q").code == 0
+    assert here("dataset", "info", "by-prefix").code == 3
+    unknown = here("dataset", "info", "pord:by-prefix")
     assert (unknown.code, "no profile 'pord'" in unknown.err) == (3, True)
 
 
-def test_a_url_leads_to_its_own_server_with_its_own_token(cli: Cli, served: Served) -> None:
-    login(cli, served)
-    id = cli("dataset", "create", "by-url", "-p", "local", env={"STORECTL_STORE": ""}).out.strip()
+def test_a_url_leads_to_its_own_server_with_its_own_token(here: Here, served: Served) -> None:
+    login(here, served)
+    id = here("dataset", "create", "by-url", "-p", "local", env={"STORECTL_STORE": ""}).out.strip()
 
-    done = cli("dataset", "info", f"{served.url}/v2/datasets/{id}/items", "-q")
+    done = here("dataset", "info", f"{served.url}/v2/datasets/{id}/items", "-q")
 
     assert done.out == f"{id}\n"
-    assert cli("dataset", "info", f"https://evil.example/v2/datasets/{id}").code == 2
+    assert here("dataset", "info", f"https://evil.example/v2/datasets/{id}").code == 2
 
 
 def test_tokens_are_made_listed_and_revoked(here: Here, env: dict[str, str]) -> None:

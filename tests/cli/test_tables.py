@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from .conftest import Cli, Here, Served
+from .conftest import Here, Served
 
 MONDAY = [{"id": n, "shop": {"name": f"shop {n % 2}"}, "price": n / 2} for n in range(30)]
 TUESDAY = [{**item, "price": 99} if item["id"] == 3 else item for item in MONDAY[1:]]
@@ -45,10 +45,10 @@ def test_stats_in_json_tell_repeated_keys(here: Here, days: None) -> None:
     assert told["fields"][0]["types"] == {"integer": 30}
 
 
-def test_stats_fit_a_terminal(cli: Cli) -> None:
-    cli("dataset", "push", "a", "--create", stdin=f'{{"text":"{"long " * 99}","esc":"\\u001b"}}\n')
+def test_stats_fit_a_terminal(here: Here) -> None:
+    here("dataset", "push", "a", "--create", stdin=f'{{"text":"{"long " * 99}","esc":"\\u001b"}}\n')
 
-    done = cli.on_terminal("dataset", "stats", "a", columns=60)
+    done = here.on_terminal("dataset", "stats", "a", columns=60)
 
     assert all(len(line) <= 60 for line in done.out.splitlines() if "\x1b[1m" not in line)
     assert "\\x1b" in done.out
@@ -96,12 +96,12 @@ def test_keys_that_repeat_are_named(here: Here, days: None) -> None:
     assert "28 items of 'mon' repeat the key of another, such as {\"shop.name\":" in done.err
 
 
-def test_a_terminal_shows_what_changed(cli: Cli) -> None:
+def test_a_terminal_shows_what_changed(here: Here) -> None:
     for name, price in (("mon", 1), ("tue", 2)):
         lines = "".join(f'{{"id":{n},"price":{price}}}\n' for n in range(25))
-        cli("dataset", "push", name, "--create", stdin=lines)
+        here("dataset", "push", name, "--create", stdin=lines)
 
-    done = cli.on_terminal("dataset", "diff", "mon", "tue", "--key", "id", columns=100)
+    done = here.on_terminal("dataset", "diff", "mon", "tue", "--key", "id", columns=100)
 
     assert "price: 1 → 2" in done.out
     assert "and 5 more; in a pipe all of them" in done.out
@@ -179,15 +179,15 @@ def test_a_parquet_file_is_made_and_resumes_like_others(
     assert (tmp_path / "items.parquet").read_bytes() == (tmp_path / "mon.parquet").read_bytes()
 
 
-def test_all_of_it_works_on_a_server_too(cli: Cli, served: Served) -> None:
+def test_all_of_it_works_on_a_server_too(here: Here, served: Served) -> None:
     env = {"STORECTL_STORE": "", "STORECTL_SERVER": served.url, "STORECTL_TOKEN": served.token}
     lines = "".join(f'{{"id":{n % 50},"n":{n}}}\n' for n in range(100))
-    cli("dataset", "push", "tables", "--create", stdin=lines, env=env)
+    here("dataset", "push", "tables", "--create", stdin=lines, env=env)
 
-    stats = cli("dataset", "stats", "tables", "--json", env=env).json()
-    once = cli("dataset", "dedupe", "tables", "--key", "id", "--write-to", "tables-1", env=env)
-    diff = cli("dataset", "diff", "tables", "tables-1", "--key", "id", "--summary", env=env)
-    total = cli("dataset", "sql", "tables", "select sum(n) from t", env=env)
+    stats = here("dataset", "stats", "tables", "--json", env=env).json()
+    once = here("dataset", "dedupe", "tables", "--key", "id", "--write-to", "tables-1", env=env)
+    diff = here("dataset", "diff", "tables", "tables-1", "--key", "id", "--summary", env=env)
+    total = here("dataset", "sql", "tables", "select sum(n) from t", env=env)
 
     assert stats["items"] == 100
     assert once.code == 0, once.err
@@ -195,12 +195,12 @@ def test_all_of_it_works_on_a_server_too(cli: Cli, served: Served) -> None:
     assert total.out == "4950\n"
 
 
-def test_nothing_temporary_is_left(cli: Cli, tmp_path: Path) -> None:
-    cli("dataset", "push", "a", "--create", stdin='{"id":1}\n{"id":1}\n')
+def test_nothing_temporary_is_left(here: Here, tmp_path: Path) -> None:
+    here("dataset", "push", "a", "--create", stdin='{"id":1}\n{"id":1}\n')
     room = tmp_path / "room"
     room.mkdir()
 
     for words in (["stats", "--key", "id"], ["diff", "a", "--key", "id"], ["sql", "select 1"]):
-        cli("dataset", words[0], "a", *words[1:], env={"TMPDIR": str(room)})
+        here("dataset", words[0], "a", *words[1:], env={"TMPDIR": str(room)})
 
     assert os.listdir(room) == []

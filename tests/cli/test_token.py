@@ -14,7 +14,7 @@ from storectl.cli.token import staleness
 from storectl.model import rules
 from storectl.model.token import Token
 
-from .conftest import Cli, Here, Served
+from .conftest import Here, Served
 from .test_failures import ASKING, Handler, Stub, running, words
 
 Env = dict[str, str]
@@ -34,15 +34,15 @@ def alice(served: Served) -> Env:
     return env_of(served.url, served.token)
 
 
-def test_a_secret_is_alone_on_stdout_and_nowhere_else(here: Here, cli: Cli) -> None:
+def test_a_secret_is_alone_on_stdout_and_nowhere_else(here: Here) -> None:
     made = here("token", "create", "ci", "--expires", "90d")
-    shown = cli.on_terminal("token", "create", "other")
+    shown = here.on_terminal("token", "create", "other")
 
     assert rules.is_token(made.out.strip())
     assert made.err == ""
     assert "It is not shown again, and whoever has it has the rights of its user" in shown.out
     assert "It never expires; --expires 90d makes one that does" in shown.out
-    for path in cli.folder.rglob("*"):
+    for path in here.folder.rglob("*"):
         assert not path.is_file() or made.out.strip().encode() not in path.read_bytes()
 
 
@@ -171,11 +171,11 @@ def test_a_token_is_stale_if_unused_for_long_or_without_an_end(
 
 
 def test_check_says_whose_token_it_is_and_where_it_came_from(
-    here: Here, cli: Cli, served: Served, alice: Env, tmp_path: Path
+    here: Here, served: Served, alice: Env, tmp_path: Path
 ) -> None:
     secret = here("token", "create", "--scope", "dataset:read", "--expires", "1h", env=alice)
     (tmp_path / "secret").write_text(secret.out)
-    cli("login", "--with-token", stdin=secret.out, env=alice | {"STORECTL_TOKEN": ""})
+    here("login", "--with-token", stdin=secret.out, env=alice | {"STORECTL_TOKEN": ""})
     in_file = alice | {"STORECTL_TOKEN": "", "STORECTL_TOKEN_FILE": str(tmp_path / "secret")}
     in_profile = {"STORECTL_STORE": "", "STORECTL_PROFILE": "local"}
 
@@ -221,24 +221,24 @@ def test_a_store_in_this_process_is_checked_without_a_token(here: Here) -> None:
 
 
 def test_login_tells_scope_and_expiry_where_the_server_does(
-    cli: Cli, served: Served, alice: Env
+    here: Here, served: Served, alice: Env
 ) -> None:
-    secret = cli("token", "create", "--scope", "kvs:read", "--expires", "30d", env=alice).out
+    secret = here("token", "create", "--scope", "kvs:read", "--expires", "30d", env=alice).out
 
-    done = cli.on_terminal(
+    done = here.on_terminal(
         "login", "--server", served.url, typed=secret, env={"STORECTL_STORE": ""}
     )
 
     assert "It may do: kvs:read; it expires 20" in done.out
 
 
-def test_a_stored_token_is_for_its_own_origin(cli: Cli, served: Served, alice: Env) -> None:
-    cli("login", "--with-token", stdin=served.token, env=alice | {"STORECTL_TOKEN": ""})
+def test_a_stored_token_is_for_its_own_origin(here: Here, served: Served, alice: Env) -> None:
+    here("login", "--with-token", stdin=served.token, env=alice | {"STORECTL_TOKEN": ""})
     other = {"STORECTL_STORE": "", "STORECTL_SERVER": "http://127.0.0.1:9"}
 
-    assert cli("token", "check", "-p", "local", env={"STORECTL_STORE": ""}).code == 0
-    assert cli("token", "check", env=other).code == 4
-    assert cli("token", "check", "-p", "local", env=other).code == 0
+    assert here("token", "check", "-p", "local", env={"STORECTL_STORE": ""}).code == 0
+    assert here("token", "check", env=other).code == 4
+    assert here("token", "check", "-p", "local", env=other).code == 0
 
 
 def test_no_command_takes_a_token_as_an_argument() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Cli, Here
+from .conftest import Here
 
 
 @pytest.fixture
@@ -59,15 +59,15 @@ def test_the_end_of_a_dataset_is_shown(here: Here, file: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_appended_comes_at_once(cli: Cli, tmp_path: Path) -> None:
+def test_what_is_appended_comes_at_once(here: Here, tmp_path: Path) -> None:
     """Into a pipe too, while the command goes on."""
-    cli("dataset", "create", "live")
-    process = cli.start("dataset", "tail", "live", "-f", "--max-items", "2")
+    here("dataset", "create", "live")
+    process = here.start("dataset", "tail", "live", "-f", "--max-items", "2")
 
-    cli("dataset", "push", "live", stdin='{"n":1}\n')
+    here("dataset", "push", "live", stdin='{"n":1}\n')
     first = process.stdout.readline()
     still_on = process.poll() is None
-    cli("dataset", "push", "live", stdin='{"n":2}\n')
+    here("dataset", "push", "live", stdin='{"n":2}\n')
     rest, _ = process.communicate(timeout=60)
 
     assert (first, still_on, rest) == (b'{"n":1}\n', True, b'{"n":2}\n')

@@ -21,11 +21,13 @@ from storectl import errors
 from storectl.client.dataset import ended_lines
 from storectl.client.http import Http
 from storectl.client.store import ClientStore
-from storectl.model.dataset import ItemsQuery
+from storectl.formats.frames import framed, pack
+from storectl.model.dataset import CHECKED, PACKED, ItemsQuery
 from storectl.model.storage import ListQuery
 from storectl.model.token import ME
 
 SERVER = "https://data.example.com"
+FRAME = framed(pack(b"{}\n"))
 Answers = Callable[[httpx.Request], httpx.Response]
 
 
@@ -151,6 +153,21 @@ def test_a_server_that_does_not_say_who_one_is_is_told(user: dict[str, object]) 
 def test_items_need_their_pagination_headers() -> None:
     with pytest.raises(errors.Internal, match="no pagination headers"):
         store(lambda _: httpx.Response(200, content=b"{}\n")).datasets.items("~a", ItemsQuery())
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [(FRAME[:-1], "inside of a block"), (FRAME[:-1] + b"?", "damaged"), (b"{}\n" * 9, "is not")],
+)
+def test_packed_items_that_are_none_are_told(body: bytes, why: str) -> None:
+    head = {"x-apify-pagination-total": "1", "x-apify-pagination-count": "1"}
+    head |= {"content-type": PACKED, CHECKED[0]: CHECKED[1]}
+    page = store(lambda _: httpx.Response(200, headers=head, content=body)).datasets.items(
+        "~a", ItemsQuery()
+    )
+
+    with pytest.raises(errors.Internal, match=why):
+        list(page.lines)
 
 
 def test_the_last_line_gets_its_end_wherever_blocks_are_cut() -> None:
@@ -283,7 +300,7 @@ def test_threads_may_call_after_those_that_called_first_have_ended() -> None:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as server:
         server.daemon_threads = True
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         done = subprocess.run(
             [sys.executable, "-c", TWO_POOLS, f"http://127.0.0.1:{server.server_port}"],
             capture_output=True,
