@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
@@ -20,8 +21,10 @@ from storectl.errors import Conflict, InvalidInput, Partial
 from storectl.transfer import folder as folders
 from storectl.transfer import plan as plans
 from storectl.transfer.events import Finished
-from storectl.transfer.kvs import Sync
 from storectl.transfer.plan import Head, Plan, Step, Way, Wishes
+
+if TYPE_CHECKING:
+    from storectl.transfer.kvs import Sync
 
 Dir = Annotated[str, typer.Argument(metavar="DIR", help="A folder.", show_default=False)]
 Include = Annotated[
@@ -284,6 +287,15 @@ def _compare(checksum: bool, size_only: bool) -> Literal["memory", "size", "chec
     return "checksum" if checksum else "size" if size_only else "memory"
 
 
+def _check_order(dir: str, ref: str) -> None:
+    """Tell a REF that came before its DIR from a folder that is missing."""
+    if not Path(dir).exists() and Path(ref).is_dir():
+        raise InvalidInput(
+            f"{ref!r} is a folder and {dir!r} is none: REF and DIR are swapped?",
+            hint=f"storectl kvs push {shlex.quote(ref)} {shlex.quote(dir)}",
+        )
+
+
 def _move(
     ctx: Context,
     way: Way,
@@ -298,9 +310,12 @@ def _move(
     apply_file: Path | None = None,
 ) -> None:
     """Plan, and do it or show it."""
+    from storectl.transfer.kvs import Sync  # threads and OpenSSL, for who moves records
+
     path = Path(dir)
     steps: list[Step] | None = None
     if way == "push" and not path.is_dir():
+        _check_order(dir, ref)
         with folders.opened(path, create=False):  # says why
             pass
     store, opened = ctx.obj.open(

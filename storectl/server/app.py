@@ -16,6 +16,7 @@ from storectl.errors import (
     Unauthorized,
     Unavailable,
 )
+from storectl.model.dataset import CHECKED
 from storectl.model.endpoint import Endpoint
 from storectl.model.limits import Rates
 from storectl.model.store import Served, TakesLong
@@ -61,7 +62,7 @@ _CORS = [
         "Access-Control-Expose-Headers",
         "Location, Retry-After, Retry-After-Ms, X-RateLimit-Limit, X-Apify-Pagination-Offset, "
         "X-Apify-Pagination-Limit, X-Apify-Pagination-Count, X-Apify-Pagination-Total, "
-        "X-Apify-Pagination-Desc",
+        f"X-Apify-Pagination-Desc, {CHECKED[0]}",
     ),
     ("Referrer-Policy", "no-referrer"),
 ]

@@ -74,6 +74,17 @@ def test_pull_says_which_files_it_wrote_and_ends_with_one_line(here: Here, site:
     assert files("copy") == files(site)
 
 
+def test_a_folder_behind_its_store_is_told_from_one_that_is_missing(here: Here, site: Path) -> None:
+    swapped = here("kvs", "push", "my-store", str(site), "--create")
+    missing = here("kvs", "push", "none", "my-store", "--create")
+
+    assert (swapped.code, swapped.out) == (2, "")
+    assert "REF and DIR are swapped?" in swapped.err
+    assert f"storectl kvs push {site} my-store" in swapped.err
+    assert missing.code == 3
+    assert "swapped" not in missing.err
+
+
 def test_push_says_which_keys_it_set(here: Here, site: Path) -> None:
     (site / "more.txt").write_text("more")
 

@@ -69,7 +69,7 @@ def test_listing_an_embedded_store_loads_no_client_no_server_no_rich(cli: Cli, n
     assert not loaded & {f"storectl.{part}.{each}" for part in ("engine", "cli") for each in others}
 
 
-@pytest.mark.parametrize("noun", ["dataset", "queue", "doctor"])
+@pytest.mark.parametrize("noun", ["dataset", "kvs", "queue", "doctor"])
 def test_the_help_of_a_noun_opens_no_store(cli: Cli, noun: str) -> None:
     loaded = modules_of(cli, noun, "--help")
 

@@ -47,7 +47,7 @@ def test_a_preflight_needs_no_token_and_allows_what_clients_send(
 def test_scripts_may_read_the_headers_that_clients_need(api: httpx.Client) -> None:
     shown = api.get("/v2/datasets").headers["access-control-expose-headers"].lower().split(", ")
 
-    wanted = "location retry-after x-ratelimit-limit x-apify-pagination-total"
+    wanted = "location retry-after x-ratelimit-limit x-apify-pagination-total x-storectl-items"
     assert set(wanted.split()) <= set(shown)
 
 
