@@ -78,6 +78,10 @@ class Db(Protocol):
 class SharedDb(Db, Protocol):
     """One with statements that do all of a call, as it is a network away."""
 
+    def commit_held(self, hold: str, sql: str, **values: Any) -> list[Row]:
+        """As commit(), after a statement that waits for a lock: it sees what others did by then."""
+        ...
+
     def gather(
         self, about: Hashable, asked: Asked, make: Callable[[list[Asked]], Sequence[Answer]]
     ) -> Answer:

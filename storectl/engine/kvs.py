@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from hashlib import sha256
-from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from storectl.engine.blobs import Blobs, new_blob
-from storectl.engine.db import Db, Tx, statements
+from storectl.engine.db import Db, SharedDb, Taken, Tx, statements
 from storectl.engine.reads import Reads
 from storectl.engine.retention import TOUCH_MS
 from storectl.engine.schema import Rule
 from storectl.engine.storage import Keeper, StorageRow, check_window, common
+from storectl.engine.upload import Upload
 from storectl.errors import InvalidInput, Local, NotFound, StorectlError, Unavailable
 from storectl.model import rules
 from storectl.model.kvs import (
@@ -28,7 +29,6 @@ from storectl.model.kvs import (
     KeysQuery,
     KeyValueStore,
     Record,
-    counted,
     no_record,
 )
 from storectl.model.token import User
@@ -137,6 +137,8 @@ class KeyValueStores(Keeper[KeyValueStore]):
             "size": upload.size,
             "sha256": upload.digest,
         }
+        if "keep" in self.sql and body is not None and self._keep(id, {**meta, "body": body}):
+            return
 
         def keep(tx: Tx) -> None:
             now = self.clock()
@@ -156,6 +158,10 @@ class KeyValueStores(Keeper[KeyValueStore]):
 
     def remove(self, ref: str, key: str) -> None:
         rules.check_key(key)
+        if "drop" in self.sql and "~" not in ref:
+            which = {**self._now(), "id": ref, "key": key}
+            if self.db.commit(self.sql["drop"], **which):
+                return
         row = self.find(ref)
         self.touch(row)
 
@@ -187,6 +193,28 @@ class KeyValueStores(Keeper[KeyValueStore]):
         gone = tx.all(self.sql["erase"], no=no, limit=limit)
         self._discard(tx, *(blob for (blob,) in gone))
         return len(gone)
+
+    def _keep(self, id: str, record: dict[str, Any]) -> bool:
+        """Set a record in one statement; False, and nothing is done, where that cannot be."""
+        db = cast(SharedDb, self.db)
+        return db.gather(("keep", id), record, partial(self._keep_all, id))
+
+    def _keep_all(self, id: str, records: list[dict[str, Any]]) -> list[bool]:
+        """The same for the records of several threads, one after another if they share a key."""
+        if len({record["key"] for record in records}) < len(records):
+            return [self._keep_all(id, [record])[0] for record in records]
+        columns = {name: [record[name] for record in records] for name in records[0]}
+        sums = {"count": len(records), "grown": sum(columns["size"])}
+        try:
+            kept = self.db.commit(self.sql["keep"], id=id, **columns, **sums, **self._now())
+        except Taken:  # by somebody who was quicker with a new key
+            kept = []
+        return [bool(kept)] * len(records)
+
+    def _now(self) -> dict[str, int]:
+        """The time, since when a store has to be used, and the grace for what is replaced."""
+        now = self.clock()
+        return {"now": now, "since": now - TOUCH_MS, "secs": GRACE_SECS}
 
     def _place(
         self, tx: Tx, id: str, key: str, content_type: str
@@ -237,38 +265,6 @@ class KeyValueStores(Keeper[KeyValueStore]):
             collect(self.db, self.blobs, now=self.clock())
         except (Local, Unavailable):
             return
-
-
-class Upload:
-    """A body on its way in. size and digest are those of the blocks so far."""
-
-    def __init__(self, record: Record) -> None:
-        self.key = record.key
-        self.size = 0
-        self._hash = sha256()
-        self._held: list[bytes] = []
-        self._coming = self._count(record)
-
-    @property
-    def digest(self) -> bytes:
-        return self._hash.digest()
-
-    def whole(self, most_bytes: int) -> bytes | None:
-        """The body if it is that small; else None, and then it can be iterated."""
-        for block in self._coming:
-            self._held.append(block)
-            if self.size > most_bytes:
-                return None
-        return b"".join(self._held)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return chain(self._held, self._coming)
-
-    def _count(self, record: Record) -> Iterator[bytes]:
-        for block in counted(record):
-            self.size += len(block)
-            self._hash.update(block)
-            yield block
 
 
 def collect(db: Db, blobs: Blobs, *, now: int, limit: int = COLLECT_BLOBS) -> int:

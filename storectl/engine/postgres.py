@@ -54,6 +54,9 @@ _BOOLEAN = frozenset(
 _BYTES = frozenset(("answer", "body", "ends", "hash", "previous_hash", "sha256"))
 
 
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+
 class Statement(NamedTuple):
     """A text with $1, $2, …, and the names of their values."""
 
@@ -96,11 +99,15 @@ class PostgresTx:
         self._cursor = connection.cursor(binary=True)
         self.changes_rights = False
 
-    def all(self, sql: str, **values: Any) -> list[Row]:
+    def send(self, sql: str, values: dict[str, Any]) -> Cursor:
+        """The cursor with what it answers."""
         statement = prepared(sql)
         self.changes_rights |= statement.changes_rights
-        cursor = self._cursor
-        cursor.execute(statement.text, [values[name] for name in statement.names], prepare=True)
+        given = [values[name] for name in statement.names]
+        return self._cursor.execute(statement.text, given, prepare=True)
+
+    def all(self, sql: str, **values: Any) -> list[Row]:
+        cursor = self.send(sql, values)
         result = cursor.pgresult
         assert result is not None
         return cursor.fetchall() if result.nfields else []
@@ -166,6 +173,29 @@ class PostgresDb:
             except psycopg.Error as error:
                 if is_lost(error):
                     raise self._in_doubt() from None
+                raise
+
+        return self._run(work)
+
+    def commit_held(self, hold: str, sql: str, **values: Any) -> list[Row]:
+        """As commit(), after a statement that waits for a lock, in one turn to the database.
+
+        So the second sees what was committed until the lock was there.
+        """
+
+        def work(connection: Connection) -> list[Row]:
+            try:
+                with connection.pipeline():
+                    connection.execute("BEGIN", prepare=True)
+                    PostgresTx(connection).send(hold, values)
+                    cursor = PostgresTx(connection).send(sql, values)
+                    connection.execute("COMMIT", prepare=True)
+                return cursor.fetchall()
+            except psycopg.Error as error:
+                if is_lost(error):
+                    raise self._in_doubt() from None
+                with suppress(psycopg.Error):
+                    connection.rollback()
                 raise
 
         return self._run(work)

@@ -68,6 +68,7 @@ class Queues(Keeper[Queue]):
             if earlier is not None:
                 return msgspec.json.decode(earlier, type=AddedBatch), True
             writes = self._writes(tx, ref, row.no, client_key)
+            writes.hold(())
             batch, fresh = sorted_out(written, writes.known(written))
             if fresh:
                 writes.insert(fresh, forefront)
@@ -115,7 +116,9 @@ class Queues(Keeper[Queue]):
             groups = [[each] for each in written]
 
         def work(tx: Tx) -> list[Added]:
-            writes = self._free(tx, ref, no, client_key)
+            writes = self._writes(tx, ref, no, client_key)
+            if len(groups) > 1:
+                writes.hold(each.id for each in written)
             return [added for group in groups for added in writes.update(group, forefront)]
 
         return self.db.write(work)
@@ -125,12 +128,22 @@ class Queues(Keeper[Queue]):
     ) -> DeletedBatch:
         rules.check_client_key(client_key)
         named = [check_key(key, at) for at, key in enumerate(keys)]
-        ids = ids_json(key["id"] for key in named)
-        row = self.find(ref)
+        ids = [key["id"] for key in named]
+        any_gone = self._swift(ref, client_key).delete(ids) if "drop" in self.sql else None
+        if any_gone is None:
+            any_gone = self._delete(ref, ids, client_key)
+        if not any_gone:
+            self._noted(self.find(ref), client_key)
+        return DeletedBatch(processed_requests=named, unprocessed_requests=[])
+
+    def _delete(self, ref: str, ids: list[str], client_key: str | None) -> bool:
+        """Whether any of these requests was there until now."""
+        no = self.find(ref).no
 
         def work(tx: Tx) -> bool:
-            writes = self._writes(tx, ref, row.no, client_key)
-            gone = tx.all(self.sql["delete"], no=row.no, ids=ids)
+            writes = self._writes(tx, ref, no, client_key)
+            writes.hold(ids)
+            gone = tx.all(self.sql["delete"], no=no, ids=ids_json(ids))
             if gone:
                 writes.book(
                     requests=-len(gone),
@@ -140,9 +153,7 @@ class Queues(Keeper[Queue]):
                 )
             return bool(gone)
 
-        if not self.db.write(work):
-            self._noted(row, client_key)
-        return DeletedBatch(processed_requests=named, unprocessed_requests=[])
+        return self.db.write(work)
 
     def requests(
         self, ref: str, query: RequestsQuery, *, client_key: str | None = None
@@ -230,7 +241,7 @@ class Queues(Keeper[Queue]):
             # Who waits for requests asks again and again: while there are none, nothing is written.
             if self.db.one(self.sql["any_free"], no=no, now=now):
                 items, modified_at, seen = self.db.write(
-                    lambda tx: self._lock(self._free(tx, ref, no, client_key), lock_secs, limit)
+                    lambda tx: self._lock(self._writes(tx, ref, no, client_key), lock_secs, limit)
                 )
             many = self._seen(row, client_key) if seen is None else seen
         self.reads.add(no, head_reads=len(items))
@@ -313,17 +324,11 @@ class Queues(Keeper[Queue]):
     def erase(self, tx: Tx, no: int, limit: int) -> int:
         return len(tx.all(self.sql["erase"], no=no, limit=limit))
 
-    def _writes(self, tx: Tx, ref: str, no: int, client_key: str | None) -> Writes:
-        """One transaction after another, for one queue."""
-        tx.one(self.shared["hold"], no=no)
-        return self._free(tx, ref, no, client_key)
-
     def _swift(self, ref: str, client_key: str | None) -> Swift:
         """One statement, where there is one."""
         return Swift(cast(SharedDb, self.db), self.sql, self.number(ref), client_key, self.clock)
 
-    def _free(self, tx: Tx, ref: str, no: int, client_key: str | None) -> Writes:
-        """Several at once, where rows are locked one by one."""
+    def _writes(self, tx: Tx, ref: str, no: int, client_key: str | None) -> Writes:
         return Writes(tx, self.sql, ref, no, client_key, self.clock())
 
     def _lock(

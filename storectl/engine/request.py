@@ -67,6 +67,10 @@ class Writes:
         self.tx, self.sql, self.ref, self.no = tx, sql, ref, no
         self.client_key, self.now = client_key, now
 
+    def hold(self, ids: Iterable[str]) -> None:
+        """Let nobody else write to these requests and the queue until this transaction ends."""
+        self.tx.one(self.sql["hold"], no=self.no, ids=ids_json(ids))
+
     def book(self, **changes: int) -> tuple[int, int, bool]:
         """Count changes; the outermost places given away, and whether many clients came."""
         row = self.tx.one(
@@ -166,6 +170,7 @@ class Writes:
 
     def on_lock(self, name: str, id: str, until: int, forefront: bool) -> None:
         """Prolong or end (name) a lock of this client; the request gets a new place."""
+        self.hold((id,))
         place = next(self.places(1, forefront, writes=1))
         which = {"no": self.no, "id": id, "now": self.now, "client_key": self.client_key}
         if self.tx.one(self.sql[name], until=until, ord=place, **which) is None:

@@ -13,8 +13,8 @@ from itertools import chain
 from typing import Any
 from zlib import crc32
 
-from storectl.engine.db import Row, SharedDb, Taken
-from storectl.engine.request import Written, sorted_out, to_added
+from storectl.engine.db import Row, SharedDb
+from storectl.engine.request import Written, ids_json, sorted_out, to_added
 from storectl.engine.retention import TOUCH_MS
 from storectl.model.queue import Added, AddedBatch
 
@@ -46,6 +46,12 @@ class Swift:
         about = "update", self.no, self.client_key, forefront
         return self.db.gather(about, written, partial(self._update, forefront))
 
+    def delete(self, ids: list[str]) -> bool | None:
+        """Whether any of them was there."""
+        which = self._which(self.clock())
+        ((there, done),) = self.db.commit(self.sql["drop"], ids=ids_json(ids), **which)
+        return bool(there) if done or not there else None
+
     def take(self, lock_secs: int, limit: int) -> tuple[list[Row], int]:
         """Lock the head: rows of ord, id, body and whether many clients came; and when that was."""
         now = self.clock()
@@ -59,10 +65,8 @@ class Swift:
         first: dict[str, Written] = {}
         for each in chain.from_iterable(asked):
             first.setdefault(each.id, each)
-        try:
-            rows = self._written("add", [*first.values()], forefront)
-        except Taken:  # by somebody who was quicker
-            return [None] * len(asked)
+        values = self._values([*first.values()], forefront)
+        rows = self.db.commit_held(self.sql["hold_queue"], self.sql["add"], **values)
         known = {id: handled for id, handled in rows if id is not None}
         if len(known) < len(first) and len(rows) == len(known):  # not counted, so not written
             return [None] * len(asked)
@@ -73,24 +77,24 @@ class Swift:
         flat = [*chain.from_iterable(asked)]
         was_handled: dict[str, bool] = {}
         if len({each.id for each in flat}) == len(flat):
-            was_handled = dict(self._written("rewrite", flat, forefront))
+            values = self._values(flat, forefront)
+            was_handled = dict(self.db.commit(self.sql["rewrite"], **values))
         if was_handled:
             return [[to_added(each, was_handled[each.id]) for each in written] for written in asked]
         if len(asked) == 1:
             return [None]
         return [self._update(forefront, [written])[0] for written in asked]
 
-    def _written(self, name: str, written: list[Written], forefront: bool) -> list[Row]:
-        return self.db.commit(
-            self.sql[name],
-            count=len(written),
-            forefront=forefront,
-            id=[each.id for each in written],
-            is_handled=[each.handled for each in written],
-            crc=[crc32(each.body) for each in written],
-            body=[each.body for each in written],
+    def _values(self, written: list[Written], forefront: bool) -> dict[str, Any]:
+        return {
+            "count": len(written),
+            "forefront": forefront,
+            "id": [each.id for each in written],
+            "is_handled": [each.handled for each in written],
+            "crc": [crc32(each.body) for each in written],
+            "body": [each.body for each in written],
             **self._which(self.clock()),
-        )
+        }
 
     def _which(self, now: int) -> dict[str, Any]:
         return {

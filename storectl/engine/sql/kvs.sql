@@ -29,6 +29,47 @@ ON CONFLICT (storage_no, key) DO UPDATE SET
     size = excluded.size, sha256 = excluded.sha256, modified_at = excluded.modified_at,
     blob = excluded.blob, body = excluded.body;
 
+-- keep @postgres --
+-- Small bodies under distinct keys, into a store without a schema that was used lately: in one
+-- round trip, for which the row of the store is held. What was under a key is read anew once
+-- that row is held; where somebody was quicker with a new key the unique index refuses it all.
+WITH box AS MATERIALIZED (
+    SELECT no FROM storage
+    WHERE id = :id AND noun = 'kvs' AND schema IS NULL AND accessed_at > :since
+    FOR NO KEY UPDATE
+), old AS MATERIALIZED (
+    SELECT key, size, blob FROM record
+    WHERE storage_no = (SELECT no FROM box) AND key = ANY (:key[]) FOR UPDATE
+), given AS MATERIALIZED (
+    SELECT * FROM unnest(
+        :key[], :content_type[], :content_encoding[], :size[], :sha256[], :body[]
+    ) AS given (key, content_type, content_encoding, size, sha256, body)
+), changed AS (
+    UPDATE record
+    SET content_type = given.content_type, content_encoding = given.content_encoding,
+        size = given.size, sha256 = given.sha256, modified_at = :now, blob = NULL,
+        body = given.body
+    FROM given
+    WHERE storage_no = (SELECT no FROM box) AND record.key = given.key
+        AND given.key IN (SELECT key FROM old)
+), added AS (
+    INSERT INTO record
+        (storage_no, key, content_type, content_encoding, size, sha256, modified_at, body)
+    SELECT no, key, content_type, content_encoding, size, sha256, :now, body FROM box, given
+    WHERE key NOT IN (SELECT key FROM old)
+), listed AS (
+    INSERT INTO garbage (blob, not_before)
+    SELECT blob,
+        :now + 1000 * coalesce((SELECT value FROM setting WHERE key = 'garbage_secs'), :secs)
+    FROM old WHERE blob IS NOT NULL
+)
+UPDATE storage
+SET write_count = write_count + :count,
+    bytes = bytes + :grown - (SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM old),
+    modified_at = :now, accessed_at = :now
+WHERE no = (SELECT no FROM box)
+RETURNING no;
+
 -- count_put --
 UPDATE storage
 SET write_count = write_count + 1, bytes = bytes + :grown, modified_at = :now, accessed_at = :now
@@ -36,6 +77,26 @@ WHERE no = :no;
 
 -- remove --
 DELETE FROM record WHERE storage_no = :no AND key = :key RETURNING size, blob;
+
+-- drop @postgres --
+-- The same for a record that goes away.
+WITH box AS MATERIALIZED (
+    SELECT no FROM storage WHERE id = :id AND noun = 'kvs' AND accessed_at > :since
+    FOR NO KEY UPDATE
+), gone AS (
+    DELETE FROM record WHERE storage_no = (SELECT no FROM box) AND key = :key
+    RETURNING size, blob
+), listed AS (
+    INSERT INTO garbage (blob, not_before)
+    SELECT blob,
+        :now + 1000 * coalesce((SELECT value FROM setting WHERE key = 'garbage_secs'), :secs)
+    FROM gone WHERE blob IS NOT NULL
+)
+UPDATE storage
+SET delete_count = delete_count + 1, bytes = bytes - gone.size,
+    modified_at = :now, accessed_at = :now
+FROM gone WHERE no = (SELECT no FROM box)
+RETURNING no;
 
 -- count_remove --
 UPDATE storage

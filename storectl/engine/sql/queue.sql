@@ -12,6 +12,20 @@ SET request_count = request_count + :requests, handled_count = handled_count + :
 WHERE no = :no
 RETURNING first_ord, last_ord, many_clients;
 
+-- hold --
+-- Who writes next to some requests and their queue. SQLite has one writer anyway.
+SELECT no FROM storage WHERE no = :no;
+
+-- hold @postgres --
+-- First the requests, by ID, then the row of the queue: whoever writes here keeps that order.
+WITH held AS MATERIALIZED (
+    SELECT id FROM request
+    WHERE storage_no = :no
+        AND id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS json))))
+    ORDER BY id FOR UPDATE
+)
+SELECT no FROM storage WHERE no = :no AND (SELECT count(*) FROM held) >= 0 FOR NO KEY UPDATE;
+
 -- seen --
 UPDATE storage
 SET many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
@@ -66,11 +80,13 @@ DELETE FROM request
 WHERE storage_no = :no AND id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS json))))
 RETURNING ord IS NULL, length(body);
 
+-- hold_queue @postgres --
+SELECT no FROM storage WHERE no = :no FOR NO KEY UPDATE;
+
 -- add @postgres --
 -- What is not there yet is counted on the row of the queue and inserted, of a queue that was
--- used lately: in one round trip, and the row is held no longer than that takes. Places are
--- given to all, so those of the known stay empty. Where somebody was quicker with one of
--- them the unique index refuses it all.
+-- used lately: behind hold_queue in the same round trip, so that no other who adds is at it.
+-- Places are given to all, and those of the known stay empty.
 WITH given AS MATERIALIZED (
     SELECT * FROM unnest(:id[], :is_handled[], :crc[], :body[])
         WITH ORDINALITY AS given (id, is_handled, crc, body, nth)
@@ -141,6 +157,34 @@ WITH there AS MATERIALIZED (
     WHERE storage_no = :no AND request.id = given.id AND EXISTS (SELECT 1 FROM booked)
 )
 SELECT id, ord IS NULL FROM there WHERE EXISTS (SELECT 1 FROM booked);
+
+-- drop @postgres --
+-- The same for requests that go away, those of them that are there; how many that are, and
+-- whether it was done.
+WITH there AS MATERIALIZED (
+    SELECT id, ord IS NULL AS was_handled, length(body) AS size FROM request
+    WHERE storage_no = :no
+        AND id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:ids AS json))))
+    ORDER BY id FOR UPDATE
+), sums AS (
+    SELECT count(*) AS requests, count(*) FILTER (WHERE was_handled) AS handled,
+        CAST(sum(size) AS BIGINT) AS size
+    FROM there
+), booked AS (
+    UPDATE storage
+    SET request_count = request_count - requests, handled_count = handled_count - handled,
+        bytes = bytes - size, delete_count = delete_count + requests,
+        many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
+            THEN 1 ELSE many_clients END,
+        client_key = coalesce(client_key, :client_key),
+        modified_at = :now, accessed_at = :now
+    FROM sums WHERE no = :no AND accessed_at > :since AND requests > 0
+    RETURNING no
+), gone AS (
+    DELETE FROM request USING there
+    WHERE storage_no = :no AND request.id = there.id AND EXISTS (SELECT 1 FROM booked)
+)
+SELECT requests, EXISTS (SELECT 1 FROM booked) FROM sums;
 
 -- request --
 SELECT id, locked_until, locked_by, body FROM request WHERE storage_no = :no AND id = :id;
@@ -256,6 +300,16 @@ RETURNING id;
 UPDATE request SET locked_until = NULL, locked_by = NULL
 WHERE storage_no = :no AND locked_until > :now AND locked_by IS NOT DISTINCT FROM :client_key
 RETURNING id;
+
+-- unlock_all @postgres --
+WITH mine AS MATERIALIZED (
+    SELECT id FROM request
+    WHERE storage_no = :no AND locked_until > :now AND locked_by IS NOT DISTINCT FROM :client_key
+    ORDER BY id FOR UPDATE
+)
+UPDATE request SET locked_until = NULL, locked_by = NULL
+FROM mine WHERE storage_no = :no AND request.id = mine.id
+RETURNING request.id;
 
 -- state --
 SELECT ord IS NULL, locked_until > :now FROM request WHERE storage_no = :no AND id = :id;

@@ -21,13 +21,27 @@ WHERE no IN (
     AND name IS NULL AND accessed_at <= :over
 RETURNING no, noun;
 
+-- expire @postgres --
+-- By the index of creation, before which nothing was accessed.
+DELETE FROM storage
+WHERE no IN (
+        SELECT no FROM storage
+        WHERE name IS NULL AND created_at <= :over AND accessed_at <= :over
+        ORDER BY created_at LIMIT :limit
+    )
+    AND name IS NULL AND accessed_at <= :over
+RETURNING no, noun;
+
 -- delete_unused --
 DELETE FROM storage
 WHERE no = :no AND accessed_at < :since AND (name IS NULL OR :named)
 RETURNING no;
 
 -- due --
-SELECT EXISTS (SELECT 1 FROM storage WHERE name IS NULL AND accessed_at <= :over)
+SELECT EXISTS (
+        SELECT 1 FROM storage
+        WHERE name IS NULL AND created_at <= :over AND accessed_at <= :over
+    )
     OR EXISTS (SELECT 1 FROM erased)
     OR EXISTS (SELECT 1 FROM garbage WHERE not_before <= :now)
     OR EXISTS (SELECT 1 FROM answered WHERE at < :before)
