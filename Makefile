@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml
 
-.PHONY: help demo test check setup serve docs crash scale soak fuzz bench clean
+.PHONY: help demo test check setup serve docs crash scale ceph soak fuzz bench clean
 
 help: ## These words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,10 @@ crash: $(VENV)/ready ## Servers and transfers killed, power cut, at many more po
 	@SCALE_ROUNDS=20 $(BIN)/python -m pytest tests/e2e/test_scale.py
 	@CRASH_POINTS=50 FAULT_SEEDS=20 $(BIN)/python -m pytest tests/transfer/test_crash.py tests/transfer/test_kvs_kill.py tests/cli/test_faults.py
 
-scale: $(VENV)/ready ## Large records on Ceph's gateway; needs ceph-mon ceph-mgr ceph-osd radosgw of Debian
+scale: $(VENV)/ready ## Contracts, server and published clients on PostgreSQL and a bucket, all of them
+	@STORE=postgres+s3 CI=true $(BIN)/python -m pytest tests/contract tests/server tests/e2e --numprocesses auto --dist worksteal
+
+ceph: $(VENV)/ready ## Large records on Ceph's gateway; needs ceph-mon ceph-mgr ceph-osd radosgw of Debian
 	@S3_SERVER=ceph CI=true $(BIN)/python -m pytest tests/engine/test_s3.py tests/contract/test_kvs_bucket.py tests/server/test_bucket.py
 
 soak: $(VENV)/ready ## A server under mixed load for five minutes: memory, times, size; SOAK_SECS=3600

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from . import postgres
+from . import homes, postgres
 from .buckets import Server, server
 
 
@@ -63,3 +64,32 @@ def database(cluster: postgres.Cluster, shared_database: str) -> str:
     """The address of an empty store, the same for all tests of a process, one after another."""
     cluster.empty(shared_database)
     return shared_database
+
+
+@pytest.fixture(scope="session")
+def shared_homes(request: pytest.FixtureRequest) -> Iterator[homes.Homes]:
+    """What makes stores in PostgreSQL and a bucket, with the environment that leads to it."""
+    names = ("cluster", "template", "s3_server")
+    cluster, template, server = map(request.getfixturevalue, names)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        yield homes.Homes(cluster, template, server)
+
+
+@pytest.fixture(scope="session")
+def new_home(request: pytest.FixtureRequest) -> Callable[[Path], str]:
+    """Makes the place of a new store, of the kind that STORE says: new_home(FOLDER)."""
+    if homes.STORE == homes.FOLDER:
+        return str
+    made: homes.Homes = request.getfixturevalue("shared_homes")
+    return lambda _: made.new()
+
+
+@pytest.fixture
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The place of an empty store: a folder, or what else STORE says."""
+    if homes.STORE == homes.FOLDER:
+        return str(tmp_path / "store")
+    made: homes.Homes = request.getfixturevalue("shared_homes")
+    return made.settled(request.getfixturevalue("database"))

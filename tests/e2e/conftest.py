@@ -12,10 +12,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from running import JAVASCRIPT, Server, Start, serve
+
+from tests import homes
 
 if TYPE_CHECKING:
     from apify_client import ApifyClient
@@ -24,6 +27,8 @@ MISSING = [name for name in ("apify_client", "apify", "crawlee") if find_spec(na
 if MISSING and os.environ.get("CI"):
     raise RuntimeError(f"{', '.join(MISSING)} not installed: pip install -e '.[e2e]'")
 collect_ignore_glob = ["test_apify_client*.py", "test_crawl.py"] if MISSING else []
+
+KINDS = ["sqlite", "postgres"] if homes.STORE == homes.FOLDER else [homes.STORE]
 
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
@@ -34,18 +39,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(new_home: Callable[[Path], str]) -> Iterator[Start]:
     """Start more servers: start(FOLDER, *OPTIONS of `storectl serve`)."""
     with ExitStack() as running:
-        yield lambda folder, *options: running.enter_context(serve(folder, *options))
+        yield lambda folder, *options: running.enter_context(
+            serve(folder, *options, store=new_home(folder))
+        )
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+@pytest.fixture(scope="session", params=KINDS)
 def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    new_home: Callable[[Path], str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
     """One server for the run. What it has to say on stderr is a bug, and fails the run."""
-    folder, store = tmp_path_factory.mktemp("e2e") / "store", None
+    folder = tmp_path_factory.mktemp("e2e") / "store"
+    store = new_home(folder)
     options = ["--rate-limit", "off", "--default-access", "restricted"]
     if request.param == "postgres":
         store = request.getfixturevalue("new_database")

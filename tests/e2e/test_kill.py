@@ -24,6 +24,7 @@ from writers import Adder, Holder, Maker, Pusher, Setter, Target, Writer
 
 from storectl.engine import open_store
 from storectl.engine.store import EngineStore
+from tests.homes import only_in_a_folder
 
 KINDS = ("datasets", "key-value-stores", "request-queues")
 
@@ -129,6 +130,7 @@ def _wreck(folder: Path, points: int, chance: random.Random) -> list[Writer]:
     return writers
 
 
+@only_in_a_folder("test_scale.py kills what stands on PostgreSQL and a bucket")
 def test_no_acknowledged_write_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     chance = random.Random(SEED)
@@ -176,7 +178,7 @@ def test_the_serving_process_ends_with_its_parent(
 
     assert _until(lambda: not any(map(_is_alive, children)), 60)
     port = int(server.address.rpartition(":")[2])
-    with serve(tmp_path / "store", port=port) as again:
+    with serve(tmp_path / "store", port=port, store=server.store) as again:
         assert again.address == server.address
         assert _get(f"{again.address}/healthz", "") != b""
     assert "Traceback" not in server.log.read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,8 +18,8 @@ Connect = Callable[..., httpx.Client]
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[EngineStore]:
-    store = engine.open_store(str(tmp_path / "store"))
+def served(home: str) -> Iterator[EngineStore]:
+    store = engine.open_store(home)
     yield store
     store.close()
 

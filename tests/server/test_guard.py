@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 
 import httpx
 import pytest
@@ -163,10 +162,10 @@ def test_a_token_cannot_make_one_that_may_more(scoped: Scoped) -> None:
 
 
 def test_wrong_tokens_are_slowed_down_and_good_ones_of_the_same_address_not(
-    tmp_path: Path,
+    home: str,
 ) -> None:
     clock = [1_700_000_000_000]
-    store = open_store(str(tmp_path), username="alice", clock=lambda: clock[0])
+    store = open_store(home, username="alice", clock=lambda: clock[0])
     good = store.tokens.create("good").secret
     api = httpx.Client(
         transport=Direct(App(store, Settings(rate_limit=(1000, 1000)))),
@@ -247,14 +246,14 @@ def test_another_users_names_are_not_ones_own(connect: Connect, owner: httpx.Cli
 
 
 def test_a_token_revoked_by_another_process_is_refused_at_once(
-    connect: Connect, served: EngineStore
+    connect: Connect, served: EngineStore, home: str
 ) -> None:
     alice = connect("alice")
     assert alice.get("/v2/users/me").status_code == 200
 
     name = served.tokens.list()[-1].name
     subprocess.run(
-        [sys.executable, "-m", "storectl", "--store", served.place, "token", "revoke", "-y", name],
+        [sys.executable, "-m", "storectl", "--store", home, "token", "revoke", "-y", name],
         check=True,
     )
 
@@ -262,14 +261,14 @@ def test_a_token_revoked_by_another_process_is_refused_at_once(
 
 
 def test_access_taken_away_by_another_process_is_refused_at_once(
-    connect: Connect, owner: httpx.Client, served: EngineStore
+    connect: Connect, owner: httpx.Client, served: EngineStore, home: str
 ) -> None:
     made = owner.post("/v2/datasets").json()["data"]
     path = f"/v2/datasets/{made['id']}"
     owner.put(path, json={"generalAccess": "ANYONE_WITH_ID_CAN_READ"})
     assert connect(None).get(path).status_code == 200
 
-    other = open_store(served.place, username="alice")
+    other = open_store(home, username="alice")
     other.datasets.update(made["id"], Change(general_access="RESTRICTED"))
     other.close()
 
@@ -277,9 +276,9 @@ def test_access_taken_away_by_another_process_is_refused_at_once(
 
 
 @pytest.mark.parametrize("noun", ["datasets", "key-value-stores"])
-def test_a_public_link_opens_for_14_days(tmp_path: Path, noun: str) -> None:
+def test_a_public_link_opens_for_14_days(home: str, noun: str) -> None:
     clock = [1_700_000_000_000]
-    store = open_store(str(tmp_path), username="alice", clock=lambda: clock[0])
+    store = open_store(home, username="alice", clock=lambda: clock[0])
     secret = store.tokens.create("all").secret
     server = App(store, Settings(rate_limit=None, default_access="RESTRICTED"))
     api = httpx.Client(transport=Direct(server), base_url="http://api.test")

@@ -18,7 +18,10 @@ from storectl.server.limits import Limits, OwnRates
 from storectl.server.settings import Settings
 
 from ..clock import Clock
+from ..homes import only_in_a_folder
 from .direct import Direct
+
+pytestmark = only_in_a_folder("engine/test_postgres.py counts calls by the database's clock")
 
 
 @pytest.fixture

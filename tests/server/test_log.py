@@ -44,8 +44,8 @@ def test_a_failure_that_cannot_be_logged_is_still_answered(
     id = api.post("/v2/key-value-stores").json()["data"]["id"]
     path = f"/v2/key-value-stores/{id}/records/large"
     api.put(path, content=bytes(200_000))
-    for blob in (Path(served.place) / "blobs").glob("*/*"):
-        blob.unlink()
+    for blob, _ in served.blobs.there():
+        served.blobs.delete(blob)
 
     answer = api.get(path)
 

@@ -8,6 +8,7 @@ the endpoint takes signatures; else both are refused like the rest of the row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -190,10 +191,12 @@ def expected(caller: str, case: Case) -> str:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(
+    new_home: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
     clock = Clock()
-    folder = str(tmp_path_factory.mktemp("matrix"))
-    store = engine.open_store(folder, username="alice", clock=clock)
+    home = new_home(tmp_path_factory.mktemp("matrix"))
+    store = engine.open_store(home, username="alice", clock=clock)
     store.tokens.create("of carol", username="carol")
     for right in RIGHTS:
         store.tokens.create("first", username=f"with-{right}")

@@ -101,12 +101,12 @@ def test_who_takes_a_page_over_goes_on_with_its_counts(counts: Path) -> None:
     assert board.total("in_flight") == 0
 
 
-def test_a_server_counts_what_all_its_processes_answer(tmp_path: Path, free_port: int) -> None:
-    store = open_store(str(tmp_path))
+def test_a_server_counts_what_all_its_processes_answer(home: str, free_port: int) -> None:
+    store = open_store(home)
     id, token = store.datasets.create("list")[0].id, store.tokens.create("test").secret
     store.close()
 
-    with served(tmp_path, workers=2, rate="30/4", metrics=free_port) as url:
+    with served(home, workers=2, rate="30/4", metrics=free_port) as url:
         statuses = [status(f"{url}/v2/datasets/{id}/items", token, b'{"n":1}') for _ in range(20)]
         statuses += [status(f"{url}/v2/datasets/{id}", token) for _ in range(5)]
         statuses += [status(f"{url}/v2/datasets/{id}", "wrong"), status(f"{url}/metrics", token)]

@@ -12,7 +12,6 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -127,8 +126,8 @@ def _values(part: Any, name: str) -> Iterator[Any]:
 class World:
     """alice's storages, with something in each, and the application that serves them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = engine.open_store(str(folder))
+    def __init__(self, home: str) -> None:
+        self.store = engine.open_store(home)
         self.settings = Settings(rate_limit=None)
         self.app = wsgi(App(self.store, self.settings))
         self.token = self.store.tokens.create("fuzz", username="alice").secret or ""
@@ -181,8 +180,8 @@ STORE_SCHEMA = {"collections": {"some": SOME}}
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path / "store")
+def world(home: str) -> Iterator[World]:
+    made = World(home)
     yield made
     made.store.close()
 

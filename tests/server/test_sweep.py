@@ -27,13 +27,13 @@ def until(true: Callable[[], bool]) -> bool:
     return True
 
 
-def test_one_of_two_servers_sweeps_the_store_that_they_share(tmp_path: Path) -> None:
-    past = open_store(str(tmp_path), clock=lambda: rules.now_ms() - WEEKS_MS)
+def test_one_of_two_servers_sweeps_the_store_that_they_share(home: str) -> None:
+    past = open_store(home, clock=lambda: rules.now_ms() - WEEKS_MS)
     past.datasets.create()
     past.kvs.create("kept")
     past.close()
-    db = open_store(str(tmp_path))._db
+    db = open_store(home)._db
 
-    with served(tmp_path), served(tmp_path):
+    with served(home), served(home):
         assert until(lambda: db.all("SELECT name FROM storage") == [("kept",)])
         assert until(lambda: len(db.all("SELECT holder FROM lease")) == 1)

@@ -25,10 +25,10 @@ WORKERS = 3
 class Started:
     """A server of three processes, and what it says."""
 
-    def __init__(self, folder: Path, token: str) -> None:
+    def __init__(self, home: str, token: str) -> None:
         self.token = token
         self.process = subprocess.Popen(
-            [sys.executable, str(SERVING), str(folder), f"workers={WORKERS}"],
+            [sys.executable, str(SERVING), home, f"workers={WORKERS}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -79,26 +79,26 @@ def is_running(process: int) -> bool:
 
 
 @pytest.fixture
-def dataset(tmp_path: Path) -> str:
-    store = open_store(str(tmp_path))
+def dataset(home: str) -> str:
+    store = open_store(home)
     made = store.datasets.create("numbers")[0].id
     store.close()
     return made
 
 
 @pytest.fixture
-def started(tmp_path: Path, dataset: str) -> Iterator[Started]:
-    store = open_store(str(tmp_path))
+def started(home: str, dataset: str) -> Iterator[Started]:
+    store = open_store(home)
     secret = store.tokens.create("test").secret
     store.close()
-    found = Started(tmp_path, str(secret))
+    found = Started(home, str(secret))
     yield found
     found.process.kill()
     found.process.communicate()
 
 
 def test_one_that_is_killed_is_replaced_and_the_others_go_on(
-    tmp_path: Path, started: Started, dataset: str
+    home: str, started: Started, dataset: str
 ) -> None:
     before = started.workers()
 
@@ -110,7 +110,7 @@ def test_one_that_is_killed_is_replaced_and_the_others_go_on(
     started.process.terminate()
     more, told = started.process.communicate(timeout=60)
 
-    store = open_store(str(tmp_path))
+    store = open_store(home)
     lines = b"".join(store.datasets.items(dataset, ItemsQuery()).lines).splitlines()
     store.close()
     assert [json.loads(line)["n"] for line in lines] == [*range(60)]
