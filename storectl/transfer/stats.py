@@ -85,12 +85,10 @@ class Distinct:
             self._ceiling = max(self.hashes)
 
     def count(self) -> tuple[int, bool]:
-        """How many, and whether that is counted."""
-        if self._ceiling is None and len(self.hashes) <= self.limit:
-            return len(self.hashes), True
+        """How many, and whether that is counted. However they came, it is the same number."""
+        self.shrink(self.limit)
         if self._ceiling is None:
-            self.shrink(self.limit)
-        assert self._ceiling is not None
+            return len(self.hashes), True
         return round(len(self.hashes) * _HASHES / self._ceiling), False
 
 
@@ -125,10 +123,16 @@ class Stats:
         items = self._decode(block)
         self.items += len(items)
         self._inside(self._root, items)
-        if sum(len(place.distinct.hashes) for place in self._places) > MOST_HASHES:
-            limit = max(self._root.distinct.limit // 2, 16)
+        limit = self._root.distinct.limit
+        while self._hashes() > MOST_HASHES:
+            # First without those that are kept to save sorting: how many there are of them
+            # depends on how the items were cut, and what is told of them must not.
             for place in self._places:
                 place.distinct.shrink(limit)
+            limit = max(limit // 2, 16)
+
+    def _hashes(self) -> int:
+        return sum(len(place.distinct.hashes) for place in self._places)
 
     def fields(self) -> list[Field]:
         """Every field, those of an object behind it."""

@@ -65,6 +65,24 @@ def test_memory_is_bounded_over_all_fields() -> None:
     assert all(one.distinct == pytest.approx(11_000, rel=0.1) for one in fields)
 
 
+@pytest.mark.parametrize("fields", [1, 4])
+def test_what_is_estimated_does_not_depend_on_how_the_items_come(
+    fields: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storectl.transfer.stats.EXACT", 64)
+    monkeypatch.setattr("storectl.transfer.stats.MOST_HASHES", 150)
+    lines = [encoded({f"f{f}": f"{f} {n}" for f in range(fields)}) + b"\n" for n in range(1_000)]
+
+    def told(size: int) -> list[Field]:
+        stats = Stats()
+        for at in range(0, len(lines), size):
+            stats.take(b"".join(lines[at : at + size]))
+        return stats.fields()
+
+    assert told(1) == told(37) == told(400) == told(1_000)
+    assert not any(one.is_exact for one in told(1))
+
+
 def test_names_that_are_data_do_not_fill_memory() -> None:
     stats = looked(Stats(), [{"map": {f"key {n}": 1}} for n in range(MOST_FIELDS + 500)])
 
