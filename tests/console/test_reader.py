@@ -36,6 +36,29 @@ def buttons(page: Page) -> set[str]:
     return {name for name in names if name.startswith(WRITES)}
 
 
+LISTS = {
+    "dataset": ("datasets", "datasets"), "kvs": ("kvs", "key-value stores"),
+    "queue": ("queues", "request queues"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("noun", LISTS)
+def test_a_list_offers_a_new_one_to_who_may_create_it(
+    visitor: Page, api: httpx.Client, noun: str
+) -> None:
+    scope = {"scope": [f"{noun}:create", "dataset:list", "kvs:list", "queue:list"]}
+    secret = api.post("/v2/tokens", json={"name": noun, **scope}).json()["data"]["secret"]
+
+    offered = {}
+    for one, (route, title) in LISTS.items():
+        visitor.goto(f"/#token={secret}&to=/{route}")
+        expect(visitor.get_by_role("heading", name=f"No {title} yet", level=2)).to_be_visible()
+        offered[one] = visitor.get_by_role("button", name="New ").count()
+        assert visitor.get_by_text("no new ones").count() == (0 if one == noun else 1)
+
+    assert offered == dict.fromkeys(offered, 0) | {noun: 2}
+
+
 def test_records(reader: Callable[[str], Page], api: httpx.Client, shot: Callable) -> None:
     path = api.post("/v2/key-value-stores?name=records").json()["data"]["id"]
     api.put(f"/v2/key-value-stores/{path}/records/a", json={})

@@ -11,11 +11,11 @@ export const session = {
   },
   set token(text) {
     sessionStorage.setItem(KEY, text);
-    mine = null;
+    mine = its = null;
   },
   clear() {
     sessionStorage.removeItem(KEY);
-    mine = null;
+    mine = its = null;
   },
 };
 
@@ -85,6 +85,7 @@ export async function call(method, path, given) {
 }
 
 let mine = null;
+let its = null;
 
 /** The user of the session. */
 export function me() {
@@ -93,6 +94,16 @@ export function me() {
     throw error;
   });
   return mine;
+}
+
+/** Whether the token of the session may create storages of a kind: as far as its server tells. */
+export function mayCreate(kind) {
+  its ??= call("GET", "/v2/tokens/current").catch((error) => {
+    its = null;
+    if (error.status === 401) throw error;
+    return null; // a server that does not tell
+  });
+  return its.then((token) => !token?.scope || token.scope.includes(`${kind.noun}:create`));
 }
 
 async function fetched(url, request) {

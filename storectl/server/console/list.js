@@ -1,6 +1,6 @@
 /** The storages of a kind: searched, sorted, in pages, new ones made. */
 
-import { call } from "./api.js";
+import { call, mayCreate } from "./api.js";
 import { ask, failed } from "./dialog.js";
 import { ago, bytes, fill, h, icon, number } from "./dom.js";
 import { broken, waiting } from "./frame.js";
@@ -17,20 +17,11 @@ const TYPED_MS = 200;
 /** Show the list. */
 export async function render(target, context) {
   const { kind } = context;
-  const view = { context, kind, state: stateOf(context.query), body: h("div", { class: "tab-panel" }) };
+  const state = stateOf(context.query);
   context.title(kind.title);
-  const create = h(
-    "button",
-    {
-      type: "button",
-      class: "button button-primary",
-      "aria-label": `New ${kind.one}`,
-      on: { click: () => make(kind, context) },
-    },
-    icon("plus"),
-    "New",
-    h("span", { class: "words" }, kind.one),
-  );
+  const creates = await mayCreate(kind);
+  const view = { context, kind, state, creates, body: h("div", { class: "tab-panel" }) };
+  const create = creates ? maker(view, "button-primary") : noMaker(kind);
   const head = h("div", { class: "page-head" }, h("h1", kind.title), h("div", { class: "page-actions" }, create));
   fill(target, head, toolbar(view), view.body);
   context.live(() => show(view, { quietly: true }), LIVE_SECS);
@@ -245,7 +236,25 @@ function notice(kind) {
   );
 }
 
-function nothing({ kind, state, context }) {
+/** The button that makes a new one. */
+function maker({ kind, context }, look = "") {
+  const click = () => make(kind, context);
+  return h(
+    "button",
+    { type: "button", class: `button ${look}`, "aria-label": `New ${kind.one}`, on: { click } },
+    icon("plus"),
+    "New",
+    h("span", { class: "words" }, kind.one),
+  );
+}
+
+function noMaker(kind) {
+  const why = `This token may not create ${kind.title.toLowerCase()}`;
+  return h("span", { class: "badge", title: why }, icon("lock"), "no new ones");
+}
+
+function nothing(view) {
+  const { kind, state } = view;
   const many = kind.title.toLowerCase();
   if (state.search) {
     return [icon("search"), h("h2", `No ${many} match “${state.search}”`), h("p", "Names, titles and IDs are searched.")];
@@ -257,12 +266,7 @@ function nothing({ kind, state, context }) {
     icon(kind.noun),
     h("h2", `No ${many} yet`),
     h("p", hint),
-    h(
-      "button",
-      { type: "button", class: "button", on: { click: () => make(kind, context) } },
-      icon("plus"),
-      `New ${kind.one}`,
-    ),
+    view.creates && maker(view),
   ];
 }
 
