@@ -56,12 +56,12 @@ class Retention:
         now = self.clock()
         before = now - rules.IDEMPOTENCY_SECS * 1000
         row = self.db.one(self.sql["due"], over=self.over(), now=now, before=before)
-        return bool(row and row[0]) or self.has_spare()
+        return bool(row and row[0]) or self.spare_pages() > 0
 
-    def has_spare(self) -> bool:
-        """Whether so much of the database's file is free that some shall be given back."""
+    def spare_pages(self) -> int:
+        """Free pages of the database's file, if so many are that some shall be given back."""
         row = self.db.one(self.sql["spare"], now=self.clock())
-        return bool(row and row[0])
+        return int(row[0]) if row else 0
 
 
 def expire_at(secs: int | None, accessed_at: int) -> str | None:

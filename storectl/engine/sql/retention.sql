@@ -48,22 +48,25 @@ SELECT EXISTS (
     OR EXISTS (SELECT 1 FROM link WHERE expires_at BETWEEN 1 AND :now);
 
 -- spare --
--- Whether more of the file is free than is good for what comes next: 16 MiB, and a fifth.
+-- Pages that are free, if more are than is good for what comes next: 16 MiB, and a fifth.
 -- Not while a backup runs: the log would grow by all that moves.
-SELECT freelist_count > max(4096, page_count / 5)
-FROM pragma_freelist_count, pragma_page_count, pragma_auto_vacuum
-WHERE auto_vacuum = 2 AND NOT EXISTS (
+SELECT freelist_count FROM pragma_freelist_count, pragma_page_count, pragma_auto_vacuum
+WHERE auto_vacuum = 2 AND freelist_count > max(4096, page_count / 5) AND NOT EXISTS (
     SELECT 1 FROM lease
     WHERE name > 'backup-' AND name < 'backup.' AND until BETWEEN :now AND :now + 7200000
 );
 
 -- spare @postgres --
 -- Its own vacuum does that.
-SELECT false;
+SELECT 0 WHERE false;
 
 -- give_back --
 -- 1 MiB at the end of the file, after what is there has moved into what is free before it.
 PRAGMA incremental_vacuum(256);
+
+-- give_back_little --
+-- The list of what is free is searched for each page: where it is long, that is the work.
+PRAGMA incremental_vacuum(16);
 
 -- give_back @postgres --
 SELECT 1 WHERE false;
