@@ -26,15 +26,19 @@ def measure(bench: Bench) -> list[Row]:
     source, batches = bench.folder / "items.jsonl", bench.folder / "batches"
     data.write_lines(source, count)
     data.write_batches(source, batches, BATCH_BYTES)
+    some, some_batches = bench.folder / "some.jsonl", bench.folder / "some-batches"
+    data.write_lines(some, bench.sizes.some_items)
+    data.write_batches(some, some_batches, BATCH_BYTES)
     with bench.serving() as there:
         rows = [
             *_push_embedded(bench, source),
-            *_push_served(there, source, batches),
-            *_pull(there, source, batches),
+            *_push_served(there, source, batches, some, some_batches),
+            *_pull(there, source, some),
         ]
     with bench.serving() as there:
         rows += _pull_large(there, source)
     shutil.rmtree(batches)
+    shutil.rmtree(some_batches)
     return rows
 
 
@@ -70,13 +74,16 @@ def _push_embedded(bench: Bench, source: Path) -> list[Row]:
     )
 
 
-def _push_served(there: There, source: Path, batches: Path) -> list[Row]:
-    bench, count = there.bench, there.bench.sizes.items
+def _push_served(
+    there: There, source: Path, batches: Path, some: Path, some_batches: Path
+) -> list[Row]:
+    """some: the first of the items, for who is too slow for all."""
+    bench, count, few = there.bench, there.bench.sizes.items, there.bench.sizes.some_items
 
-    def check() -> None:
+    def check(expected: Path = source) -> None:
         found = bench.fresh("found")
         there.items(there.last(), found)
-        same_items(found, source)
+        same_items(found, expected)
         found.unlink()
         with closing_client(there) as client:
             client.datasets.delete(there.last())
@@ -88,11 +95,11 @@ def _push_served(there: There, source: Path, batches: Path) -> list[Row]:
         return ["-K", str(_posts(there, there.fresh("datasets"), batches))]
 
     def loop() -> list[str]:
-        return ["push", there.fresh("datasets"), str(batches)]
+        return ["push", there.fresh("datasets"), str(some_batches)]
 
     ours = there.side(push, count, check)
     others = [
-        Against(bench.apify(there, loop, count, check), goals=FIVE_TIMES),
+        Against(bench.apify(there, loop, few, lambda: check(some)), goals=FIVE_TIMES),
         Against(bench.curl(posts, count, check), "time", (Goal(most=1.5, of="ratio"),)),
     ]
     job = f"push {label(count)} items, served"
@@ -115,20 +122,22 @@ def _posts(there: There, ref: str, batches: Path) -> Path:
     return config
 
 
-def _pull(there: There, source: Path, batches: Path) -> list[Row]:
-    bench, count = there.bench, there.bench.sizes.items
-    ref = _pushed(there, source, 1)
+def _pull(there: There, source: Path, some: Path) -> list[Row]:
+    """some: the first of the items, for who is too slow for all."""
+    bench, count, few = there.bench, there.bench.sizes.items, there.bench.sizes.some_items
+    ref, ref_of_some = _pushed(there, source, 1), _pushed(there, some, 1)
     target = bench.folder / "pulled.jsonl"
 
-    def check() -> None:
-        same_items(target, source)
+    def check(expected: Path = source) -> None:
+        same_items(target, expected)
         target.unlink()
 
     def pull() -> list[str]:
         return ["dataset", "pull", ref, "-o", str(target), "-q"]
 
     ours = there.side(pull, count, check)
-    loop = bench.apify(there, lambda: ["pull", ref, str(target)], count, check)
+    words = ["pull", ref_of_some, str(target)]
+    loop = bench.apify(there, lambda: words, few, lambda: check(some))
     others = [
         Against(loop, goals=FIVE_TIMES),
         Against(_get(there, ref, target, count, check), "time"),

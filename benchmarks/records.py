@@ -23,11 +23,13 @@ def measure(bench: Bench) -> list[Row]:
     """Rows of records."""
     source = bench.folder / "records"
     data.write_records(source, bench.sizes.records)
+    few = bench.folder / "few-records"
+    data.write_records(few, bench.sizes.few_records)
     with bench.serving() as there:
         return [
             *_embedded(bench, source),
-            *_set(there, source),
-            *_get(there, source),
+            *_set(there, source, few),
+            *_get(there, source, few),
             *_folder(there, source),
         ]
 
@@ -75,41 +77,55 @@ def _compare(bench: Bench, place: list[str], ref: str, env: dict[str, str], sour
     shutil.rmtree(found)
 
 
-def _set(there: There, source: Path) -> list[Row]:
+def _set(there: There, source: Path, few: Path) -> list[Row]:
+    """few: the first of the records, for who is too slow for all."""
     bench, count = there.bench, there.bench.sizes.records
 
-    def check() -> None:
-        _compare(bench, ["--server", there.address], there.last(), there.env, source)
+    def check(expected: Path = source) -> None:
+        _compare(bench, ["--server", there.address], there.last(), there.env, expected)
+
+    def loop() -> list[str]:
+        return ["set", there.fresh("kvs"), str(few)]
 
     def push() -> list[str]:
         return ["kvs", "push", str(source), there.fresh("kvs"), "-q"]
 
     ours = there.side(push, count, check)
-    loop = bench.apify(there, lambda: ["set", there.fresh("kvs"), str(source)], count, check)
+    apify = bench.apify(there, loop, bench.sizes.few_records, lambda: check(few))
     job = f"set {label(count)} records, served"
-    return compare(job, ours, [Against(loop)], bench.sizes.rounds, (SMALL,))
+    return compare(job, ours, [Against(apify)], bench.sizes.rounds, (SMALL,))
 
 
-def _get(there: There, source: Path) -> list[Row]:
+def _get(there: There, source: Path, few: Path) -> list[Row]:
+    """few: the first of the records, for who is too slow for all."""
     bench, count = there.bench, there.bench.sizes.records
-    ref = there.fresh("kvs")
-    push = ["--server", there.address, "kvs", "push", str(source), ref, "-q"]
-    timed([*bench.storectl, *push], there.env)
-    forget(source)
+    ref, ref_of_few = _pushed(there, source), _pushed(there, few)
     targets: list[Path] = []
 
     def fresh() -> str:
         targets.append(bench.fresh("found"))
         return str(targets[-1])
 
-    def check() -> None:
-        same_files(targets[-1], source)
+    def check(expected: Path = source) -> None:
+        same_files(targets[-1], expected)
         shutil.rmtree(targets[-1])
 
+    def loop() -> list[str]:
+        return ["get", ref_of_few, fresh()]
+
     ours = there.side(lambda: ["kvs", "pull", ref, fresh(), "-q"], count, check)
-    loop = bench.apify(there, lambda: ["get", ref, fresh()], count, check)
+    apify = bench.apify(there, loop, bench.sizes.few_records, lambda: check(few))
     job = f"get {label(count)} records, served"
-    return compare(job, ours, [Against(loop)], bench.sizes.rounds, (SMALL,))
+    return compare(job, ours, [Against(apify)], bench.sizes.rounds, (SMALL,))
+
+
+def _pushed(there: There, source: Path) -> str:
+    """A store that has the records."""
+    ref = there.fresh("kvs")
+    push = ["--server", there.address, "kvs", "push", str(source), ref, "-q"]
+    timed([*there.bench.storectl, *push], there.env)
+    forget(source)
+    return ref
 
 
 def _folder(there: There, source: Path) -> list[Row]:
@@ -136,10 +152,7 @@ def _folder(there: There, source: Path) -> list[Row]:
         other = Against(s3.up(source, count), "time", LIKE_S5CMD)
         rounds = bench.sizes.rounds
         rows = compare(f"sync {label(count)} files up", ours, [other], rounds, (SMALL,))
-        ref = there.last()
-        timed([*bench.storectl, "--server", there.address, "kvs", "push", str(source), ref, "-q"],
-              there.env)  # fmt: skip
-        forget(source)
+        ref = _pushed(there, source)
         ours = there.side(lambda: ["kvs", "sync", ref, fresh(), "-q"], count, check_down)
         other = Against(s3.down(fresh, count, check_down), "time", LIKE_S5CMD)
         return [*rows, *compare(f"sync {label(count)} files down", ours, [other], rounds, (SMALL,))]

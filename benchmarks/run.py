@@ -50,15 +50,20 @@ def main() -> None:
     if not chosen.tiny:
         startup.compile_all()
         print(f"All modules were compiled before. Load of the server by {load.generator()}.\n")
-    begin = time.monotonic()
     rows: list[Row] = []
-    for part in PARTS:
-        if part in (chosen.only or USUAL):
-            with tempfile.TemporaryDirectory(prefix="storectl-bench-") as name:
-                rows += measured(part, Path(name), chosen)
-            results.write(rows, chosen.output)  # what there is, should the next part be stopped
-    print(results.table(rows))
-    print(f"\nMedians and median ratios of all rounds; {time.monotonic() - begin:.0f} s in all.")
+    secs: dict[str, float] = {}
+    try:
+        for part in PARTS:
+            if part in (chosen.only or USUAL):
+                begin = time.monotonic()
+                with tempfile.TemporaryDirectory(prefix="storectl-bench-") as name:
+                    rows += measured(part, Path(name), chosen)
+                secs[part] = time.monotonic() - begin
+    finally:  # what there is, should a part fail or be stopped
+        results.write(rows, chosen.output)
+        print(results.table(rows))
+        print(f"\nMedians and median ratios of all rounds; {sum(secs.values()):.0f} s in all:")
+        print(", ".join(f"{part} {taken:.0f}" for part, taken in secs.items()))
 
 
 def measured(part: str, folder: Path, chosen: argparse.Namespace) -> list[Row]:
@@ -85,11 +90,13 @@ def alone(part: str, folder: Path, *, quick: bool, tiny: bool) -> list[Row]:
     if part == "startup":
         return startup.measure(folder, 5 if quick else 15)
     if part == "bulk":
-        return embedded.bulk(folder, 200_000 if quick else 1_000_000, 3 if quick else 5)
+        return embedded.bulk(folder, 200_000 if quick else 1_000_000, 2 if quick else 3)
     if part == "calls":
         return embedded.calls(folder, 100 if quick else 1000, 2 if quick else 5)
-    count, large = 2 if quick else 5, 2**24 if tiny else 100 * 2**20
-    return served.measure(folder, [1, 16, 64], count, 1 if quick else 2, large)
+    count, large = 1 if quick else 3, 2**24 if tiny else 100 * 2**20
+    return served.measure(
+        folder, [1, 64] if quick else [1, 16, 64], count, 1 if quick else 2, large
+    )
 
 
 if __name__ == "__main__":

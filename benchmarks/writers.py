@@ -39,7 +39,7 @@ GOALS = (Goal(most=250, of="longest"),)
 
 def measure(bench: Bench) -> list[Row]:
     """Rows of pushes by several processes. sizes: how many items each of them pushes a call."""
-    secs = {1: 0.3, 2: 1.0}.get(bench.sizes.rounds, 2.0)
+    secs = {1: 0.3, 2: 0.5}.get(bench.sizes.rounds, 2.0)
     rows, work = [], []
     for job, sizes in CASES.items():
         pair = Row(job, "/s", NO_TURNS, GOALS), Row(f"{job}, {NO_TURNS}", "/s", "")
