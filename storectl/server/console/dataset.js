@@ -1,7 +1,7 @@
 /** The items of a dataset: as a table of any length, or as JSON in pages. */
 
 import { copyButton, failed } from "./dialog.js";
-import { counted, fill, h, icon, number } from "./dom.js";
+import { button, counted, fill, h, icon, number } from "./dom.js";
 import { isNumeric, own, valueCell, widthOf } from "./cells.js";
 import { exportDialog } from "./export.js";
 import { askColumns } from "./fields.js";
@@ -122,12 +122,7 @@ function tools(screen) {
       { class: "toolbar-end" },
       state.mode === "table" ? columnsButton(screen) : null,
       goToField(screen),
-      h(
-        "button",
-        { type: "button", class: "button button-primary", on: { click: () => exported(screen) } },
-        icon("download"),
-        "Export",
-      ),
+      button("download", "Export", () => exported(screen), "button-primary"),
     ),
   ];
 }

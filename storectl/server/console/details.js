@@ -1,7 +1,7 @@
 /** The details of a storage: its times, its owner, its use, its schema. */
 
 import { ask, copyButton, toast } from "./dialog.js";
-import { ago, bytes, exactly, fill, h, icon, number } from "./dom.js";
+import { ago, button, bytes, exactly, fill, h, number } from "./dom.js";
 import { call } from "./api.js";
 import { mayWrite, nameOf } from "./nouns.js";
 
@@ -52,12 +52,8 @@ function about(context) {
   const { storage } = context;
   const copied = (text, label) =>
     h("span", { class: "copyline" }, h("code", text), copyButton(text, label));
-  const retitle = h(
-    "button",
-    { type: "button", class: "button button-small", on: { click: () => askTitle(context) } },
-    icon("edit"),
-    storage.title ? "Change the title" : "Give it a title",
-  );
+  const words = storage.title ? "Change the title" : "Give it a title";
+  const retitle = button("edit", words, () => askTitle(context), "button-small");
   return card(
     "About",
     mayWrite(storage) ? retitle : null,

@@ -123,6 +123,12 @@ export function icon(name) {
   return svg;
 }
 
+/** A button of an icon and words. look: one more class, if any; words may be nodes too. */
+export function button(name, words, click, look = "") {
+  const attributes = { type: "button", class: `button ${look}`.trim(), on: { click } };
+  return h("button", attributes, icon(name), words);
+}
+
 const WHOLE = new Intl.NumberFormat("en");
 const SHORT = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const AGO = new Intl.RelativeTimeFormat("en", { numeric: "auto" });

@@ -2,7 +2,8 @@
 
 import { address, call } from "./api.js";
 import { confirmTyped, failed, toast } from "./dialog.js";
-import { bytes, counted, h, icon } from "./dom.js";
+import { button, bytes, counted, h, icon } from "./dom.js";
+import { takeDrops } from "./drop.js";
 import { edit } from "./editor.js";
 import { mayWrite } from "./nouns.js";
 import { open } from "./record.js";
@@ -33,12 +34,7 @@ class Records {
       "record",
       ({ key }) => key,
       () => [
-        h(
-          "button",
-          { type: "button", class: "button button-danger", on: { click: () => this.remove() } },
-          icon("trash"),
-          "Delete",
-        ),
+        button("trash", "Delete", () => this.remove(), "button-danger"),
       ],
     );
     this.list = h("div");
@@ -62,7 +58,7 @@ class Records {
         "Drop the files to upload them",
       ),
     );
-    if (this.writes) this.takeDrops();
+    if (this.writes) takeDrops(this.node, (files) => this.upload(files));
     this.target.replaceChildren(this.node);
     await this.load();
     this.context.live(() => this.load({ quietly: true }), AGAIN_SECS);
@@ -90,8 +86,6 @@ class Records {
       spellcheck: "false",
       on: { input: () => this.typed(search.value.trim()) },
     });
-    const button = (name, words, click, kind = "") =>
-      h("button", { type: "button", class: `button ${kind}`, on: { click } }, icon(name), words);
     this.zip = h("a", { class: "button", download: "" }, icon("download"), h("span"));
     return h(
       "div",
@@ -244,25 +238,6 @@ class Records {
     this.load();
   }
 
-  takeDrops() {
-    let inside = 0;
-    const over = (on) => this.node.classList.toggle("records-over", on);
-    const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-    const on = (name, fn) =>
-      this.node.addEventListener(name, (event) => {
-        if (!hasFiles(event)) return;
-        event.preventDefault();
-        fn(event);
-      });
-    on("dragenter", () => over((inside += 1) > 0));
-    on("dragleave", () => over((inside -= 1) > 0));
-    on("dragover", (event) => (event.dataTransfer.dropEffect = "copy"));
-    on("drop", (event) => {
-      over((inside = 0) > 0);
-      this.upload(dropped(event.dataTransfer));
-    });
-  }
-
   async remove() {
     const rows = this.chosen.rows();
     const one = rows.length === 1;
@@ -285,14 +260,4 @@ class Records {
     if (failures.length) failed(failures[0].error);
     this.load();
   }
-}
-
-/** The files of a drop; a folder has no content that could be sent. */
-function dropped(transfer) {
-  const items = [...transfer.items].filter(({ kind }) => kind === "file");
-  const folders = items.filter((item) => item.webkitGetAsEntry?.()?.isDirectory);
-  if (folders.length) {
-    toast("Folders are left out. storectl kvs push uploads them.", { kind: "bad" });
-  }
-  return items.filter((item) => !folders.includes(item)).map((item) => item.getAsFile());
 }

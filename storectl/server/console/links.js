@@ -2,7 +2,7 @@
 
 import { address, call, segment } from "./api.js";
 import { confirmTyped, copyButton, failed, open, toast } from "./dialog.js";
-import { ago, h, icon } from "./dom.js";
+import { ago, button, h, icon } from "./dom.js";
 import { nameOf } from "./nouns.js";
 import { table } from "./table.js";
 
@@ -32,16 +32,7 @@ export function links(context, access, again) {
   const making =
     noun === "queue"
       ? null
-      : h(
-          "button",
-          {
-            type: "button",
-            class: "button button-primary",
-            on: { click: () => make(context, again) },
-          },
-          icon("link"),
-          "New link",
-        );
+      : button("link", "New link", () => make(context, again), "button-primary");
   return h(
     "section",
     { class: "card share-links", "aria-labelledby": "links" },
@@ -116,12 +107,12 @@ function copying(context, link) {
   const secret = context.storage.urlSigningSecretKey;
   if (!secret || !globalThis.crypto?.subtle) return null; // shown once, when it was made
   const what = link.key === null ? "the link" : `the link to ${link.key}`;
-  const button = copyButton("", `Copy ${what}`);
+  const copies = copyButton("", `Copy ${what}`);
   signature(secret, context.storage.id, link).then(
-    (found) => button.replaceWith(copyButton(urlOf(context, link.key, found), `Copy ${what}`)),
+    (found) => copies.replaceWith(copyButton(urlOf(context, link.key, found), `Copy ${what}`)),
     failed,
   );
-  return button;
+  return copies;
 }
 
 /** Where a link leads. */

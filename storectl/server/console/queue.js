@@ -2,7 +2,7 @@
 
 import { add } from "./addition.js";
 import { confirmTyped, failed, open as ask, toast } from "./dialog.js";
-import { counted, fill, h, icon, number } from "./dom.js";
+import { button, counted, fill, h, icon, number } from "./dom.js";
 import { mayWrite } from "./nouns.js";
 import { open } from "./request.js";
 import {
@@ -49,12 +49,8 @@ class Requests {
     this.counts = h("div", { class: "queue-counts" });
     this.list = h("div");
     this.pages = h("div");
-    this.again = h(
-      "button",
-      { type: "button", class: "button", hidden: true, on: { click: () => this.retryFailed() } },
-      icon("refresh"),
-      "Retry all failed",
-    );
+    this.again = button("refresh", "Retry all failed", () => this.retryFailed());
+    this.again.hidden = true;
   }
 
   async start() {
@@ -224,8 +220,6 @@ class Requests {
   }
 
   bulk() {
-    const button = (name, words, click, kind = "") =>
-      h("button", { type: "button", class: `button ${kind}`, on: { click } }, icon(name), words);
     const states = new Set(this.chosen.rows().map(stateOf));
     return [
       (states.has("handled") || states.has("failed")) &&

@@ -1,7 +1,7 @@
 /** What a token shall be allowed to do: everything, or what is chosen here. */
 
 import { call, segment } from "./api.js";
-import { fill, h, icon } from "./dom.js";
+import { button, fill, h, icon } from "./dom.js";
 import { NOUNS } from "./nouns.js";
 
 const RIGHTS = ["read", "write", "manage"];
@@ -125,16 +125,11 @@ function single(picked) {
     event.preventDefault(); // it adds; the dialog stays
     add();
   });
-  const button = h(
-    "button",
-    { type: "button", class: "button", on: { click: add } },
-    icon("plus"),
-    "Add",
-  );
+  const adding = button("plus", "Add", add);
   return h(
     "div",
     { class: "scope-single" },
-    h("div", { class: "scope-adding" }, kind, ref, right, button),
+    h("div", { class: "scope-adding" }, kind, ref, right, adding),
     problem,
     chips,
   );

@@ -2,7 +2,7 @@
 
 import { call, session } from "./api.js";
 import { confirmTyped, copyButton, failed, open, toast } from "./dialog.js";
-import { ago, counted, fill, h, icon } from "./dom.js";
+import { ago, button, counted, fill, h, icon } from "./dom.js";
 import { form } from "./scope.js";
 import { table } from "./table.js";
 
@@ -28,16 +28,7 @@ export async function render(target, context) {
   context.title?.("Tokens");
   const { signal } = context;
   const current = await call("GET", "/v2/tokens/current", { signal }).catch(unlessGone);
-  const make = h(
-    "button",
-    {
-      type: "button",
-      class: "button button-primary",
-      on: { click: () => create(again).catch(failed) },
-    },
-    icon("plus"),
-    "New token",
-  );
+  const make = button("plus", "New token", () => create(again).catch(failed), "button-primary");
   const head = h(
     "div",
     { class: "page-head" },
@@ -160,7 +151,7 @@ function endOf({ expiresAt, previousUntil }) {
 }
 
 function actions(token, current, again) {
-  const button = (words, label, look, click) =>
+  const small = (words, label, look, click) =>
     h(
       "button",
       {
@@ -174,8 +165,8 @@ function actions(token, current, again) {
   return h(
     "div",
     { class: "actions" },
-    button("Rotate", `Rotate ${token.name}`, "", () => rotate(token, current, again)),
-    button("Revoke", `Revoke ${token.name}`, "button-danger", () => revoke(token, current, again)),
+    small("Rotate", `Rotate ${token.name}`, "", () => rotate(token, current, again)),
+    small("Revoke", `Revoke ${token.name}`, "button-danger", () => revoke(token, current, again)),
   );
 }
 
