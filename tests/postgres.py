@@ -34,10 +34,14 @@ ENDS_WITH_US = '"$@" & server=$!; read _; kill -QUIT $server; wait $server'
 
 
 class Cluster:
-    """One PostgreSQL with its data in a folder. user: whom it runs as where we are root."""
+    """One PostgreSQL with its data in a folder. user: whom it runs as where we are root.
+
+    settings: what the program is told when it starts next.
+    """
 
     def __init__(self, folder: Path, programs: Path) -> None:
         self.folder, self.programs = folder, programs
+        self.settings = dict(SETTINGS)
         self.user = "postgres" if os.geteuid() == 0 else None
         self.port = free_port()
         if self.user:
@@ -48,7 +52,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start, and return once it answers."""
-        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        settings = [f"--{name}={value}" for name, value in self.settings.items()]
         place = [f"--port={self.port}", f"--unix_socket_directories={self.folder}"]
         server = [self.programs / "postgres", "-D", self.folder / "data", *settings, *place]
         with (self.folder / "log").open("ab") as log:
@@ -61,7 +65,7 @@ class Cluster:
                 cwd=self.folder,
             )
         end = time.monotonic() + 60
-        while not self._answers():
+        while not answers(self.url("postgres")):
             log_text = (self.folder / "log").read_text(errors="replace")
             assert time.monotonic() < end, log_text
             assert self._process.poll() is None, log_text
@@ -102,15 +106,6 @@ class Cluster:
             connection.execute("SET synchronous_commit = off")
             connection.execute(tables[0])
 
-    def _answers(self) -> bool:
-        import psycopg
-
-        try:
-            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
     def _run(self, program: str, *words: str) -> None:
         subprocess.run(
             [self.programs / program, *words],
@@ -119,6 +114,48 @@ class Cluster:
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
         )
+
+
+@contextmanager
+def pooled(cluster: Cluster, mode: str) -> Iterator[int]:
+    """The port of a pgbouncer before it. mode: session or transaction. Without one a skip."""
+    import pytest
+
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("pgbouncer is not installed")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="storectl-pgbouncer-") as folder:
+        users, settings = Path(folder, "users"), Path(folder, "settings.ini")
+        users.write_text('"storectl" ""\n')
+        settings.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={cluster.port}\n[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = trust\nauth_file = {users}\npool_mode = {mode}\n"
+        )
+        for path in (folder, users, settings):
+            os.chmod(path, 0o755)
+        process = subprocess.Popen([program, "-q", settings], user=cluster.user, cwd=folder)
+        try:
+            end = time.monotonic() + 60
+            while not answers(cluster.url("postgres").replace(f":{cluster.port}/", f":{port}/")):
+                assert time.monotonic() < end
+                assert process.poll() is None
+                time.sleep(0.02)
+            yield port
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def answers(url: str) -> bool:
+    import psycopg
+
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -182,7 +182,7 @@ class Connections:
         if fsync == "off":
             raise Local(
                 f"{self.place} runs with fsync off: a power cut would lose what was acknowledged",
-                hint="ALTER SYSTEM SET fsync = on",
+                hint="ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf()",
             )
         if commit == "off":
             raise Local(
@@ -263,6 +263,11 @@ def named(error: psycopg.Error, place: str) -> Exception:
         return Taken(str(error.diag.constraint_name))
     if is_lost(error):
         return gone(place)
+    if isinstance(error, errors.DuplicatePreparedStatement | errors.InvalidSqlStatementName):
+        return Local(
+            f"{place} is behind a pooler that gives each transaction another session",
+            hint="pool_mode = session, in pgbouncer's settings",
+        )
     if isinstance(error, errors.DiskFull):
         return Local(f"The disk of {place} is full: nothing was written", hint="free some space")
     if isinstance(error, errors.QueryCanceled):
