@@ -55,11 +55,16 @@ def at_once(scripts: list[list[str]], env: dict[str, str]) -> list[str]:
 
     They go on when all are ready. Raises Wrong if one fails.
     """
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    running = [subprocess.Popen([sys.executable, *words], env=env, **pipes) for words in scripts]
+    pipe = subprocess.PIPE
+    running = [
+        subprocess.Popen([sys.executable, *words], env=env, stdin=pipe, stdout=pipe, text=True)
+        for words in scripts
+    ]
     for each in running:
+        assert each.stdout is not None
         each.stdout.readline()
     for each in running:
+        assert each.stdin is not None
         each.stdin.write("go\n")
         each.stdin.flush()
     said = [each.communicate()[0] for each in running]

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from bisect import bisect_left
+from collections.abc import Callable
 from functools import partial
 
 import data
@@ -40,7 +41,8 @@ GOALS = (Goal(most=250, of="longest"),)
 def measure(bench: Bench) -> list[Row]:
     """Rows of pushes by several processes. sizes: how many items each of them pushes a call."""
     secs = {1: 0.3, 2: 0.5}.get(bench.sizes.rounds, 2.0)
-    rows, work = [], []
+    rows: list[Row] = []
+    work: list[Callable[[], None]] = []
     for job, sizes in CASES.items():
         pair = Row(job, "/s", NO_TURNS, GOALS), Row(f"{job}, {NO_TURNS}", "/s", "")
         rows += pair
@@ -95,10 +97,15 @@ def _pushed(bench: Bench, sizes: list[int], turns: bool, secs: float) -> list[li
     return pushes
 
 
+def without_turn(_: Turns) -> contextlib.nullcontext[None]:
+    """In place of a turn."""
+    return contextlib.nullcontext()
+
+
 def main(folder: str, size: str, turns: str, secs: str) -> None:
     """One of the processes: push for so long; prints when each push began and ended."""
     if turns == "False":
-        Turns.turn = lambda _: contextlib.nullcontext()  # type: ignore[method-assign]
+        Turns.turn = without_turn  # type: ignore[assignment, method-assign]
     store, items = open_store(folder), Items.from_lines(list(data.encoded(int(size))))
     id = store.datasets.get("~b").id
     print("ready", flush=True)
