@@ -17,7 +17,7 @@ MAY = {  # floor -> the floors below it that it may import
     "config": {"errors"},
     "formats": GROUND,
     "engine": GROUND | {"formats"},  # a schema is checked on what is packed, too
-    "client": GROUND,
+    "client": GROUND | {"formats"},  # items may come packed
     "server": GROUND | {"formats"},
     "transfer": GROUND | {"formats"},
     "cli": GROUND | {"formats", "engine", "client", "server", "transfer", "config"},

@@ -97,8 +97,8 @@ def verify(
     source = source._replace(typed=typed, delimiter=delimiter)
     store, opened = ctx.obj.open(ref, "dataset")
     jobs = ctx.obj.jobs(store)
-    size = rows_of_window(store.datasets.get(opened), jobs)
     rows = Rows(store.datasets, opened, ItemsQuery(), jobs=jobs)
+    size = rows_of_window(store.datasets.get(opened), rows.jobs)
     found = compare(rows, source, size=size)
     out = ctx.obj.output
     compared = min(found.dataset_items, found.file_items)

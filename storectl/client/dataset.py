@@ -17,6 +17,9 @@ from storectl.model.items import Items
 MOST_LINE_BYTES = 64 * 1024 * 1024
 """An item of 9 MiB may be spelled in six times as many bytes: `\\u00e9` for two."""
 
+PACKED_OR_PLAIN = {"Accept": f"{dataset.PACKED}, */*"}
+"""Items come as our server keeps them, and from any other as ever."""
+
 MAX_BATCH_BYTES = rules.MAX_PAYLOAD_BYTES - 1024
 
 
@@ -34,7 +37,9 @@ class Datasets(Keeper[Dataset]):
             return self._no_items(ref, query)
         params["format"] = "jsonl"
         with known_as(self.noun, ref):
-            answer = self.http.send(dataset.ITEMS, ref=ref, query=params, stream=True)
+            answer = self.http.send(
+                dataset.ITEMS, ref=ref, query=params, headers=PACKED_OR_PLAIN, stream=True
+            )
         head = answer.headers
         try:
             total = int(head["x-apify-pagination-total"])
@@ -42,14 +47,21 @@ class Datasets(Keeper[Dataset]):
         except (KeyError, ValueError):
             answer.close()
             raise self.http.strange("it has no pagination headers") from None
+        blocks = reading(answer, self.http.host)
+        packed = None
+        if head.get("content-type") == dataset.PACKED:
+            from storectl.formats.frames import unframed  # from our server only
+
+            packed, blocks = blocks, unframed(blocks)
         return ItemsPage(
             total=total,
             offset=query.offset,
             limit=query.limit,
             desc=query.desc,
             scanned=scanned,
-            lines=ended_lines(reading(answer, self.http.host)),
+            lines=ended_lines(blocks),
             is_checked=head.get(dataset.CHECKED[0].lower()) == dataset.CHECKED[1],
+            packed=packed,
         )
 
     def push(self, ref: str, items: Items, *, idempotency_key: str | None = None) -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
-from threading import local
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -20,6 +19,7 @@ from storectl.engine.retention import TOUCH_MS
 from storectl.engine.schema import check_items, check_schema
 from storectl.engine.storage import Keeper, StorageRow, common
 from storectl.errors import InvalidInput, Local, NotFound
+from storectl.formats.frames import Damaged, framed, pack, unpack
 from storectl.model import rules
 from storectl.model.dataset import Dataset, ItemsPage, ItemsQuery
 from storectl.model.items import Items, too_large
@@ -60,12 +60,13 @@ class Datasets(Keeper[Dataset]):
         self.reads.add(row.no, reads=stop - start)
         low, high = (total - stop, total - start) if query.desc else (start, stop)
         read = self._backward if query.desc else self._forward
-        lines, length = read(row.no, low, high), None
+        lines, length, packed = read(row.no, low, high), None, None
         if query.shapes:
             shape = shaper(query, msgspec.json.decode(row.schema) if row.schema else None)
             lines = _shaped(lines, shape)
         else:
             length = self._length(row.no, low, high)
+            packed = None if query.desc else self._packed(row.no, low, high)
         return ItemsPage(
             total=total,
             offset=offset,
@@ -75,6 +76,7 @@ class Datasets(Keeper[Dataset]):
             lines=lines,
             bytes=length,
             is_checked=True,
+            packed=packed,
         )
 
     def push(self, ref: str, items: Items, *, idempotency_key: str | None = None) -> None:
@@ -181,18 +183,34 @@ class Datasets(Keeper[Dataset]):
         tx.all(self.sql["no_tail"], no=no)
 
     def _forward(self, no: int, start: int, stop: int) -> Iterator[bytes]:
+        return (part.lines() for part in self._parts(no, start, stop))
+
+    def _packed(self, no: int, start: int, stop: int) -> Iterator[bytes]:
+        """The same in frames: those of chunks as they are kept, and what is beside them anew."""
+        loose: list[bytes] = []
+        size = 0
+        for part in self._parts(no, start, stop):
+            lines = b"" if part.is_frame else part.lines()
+            if loose and (part.is_frame or size + len(lines) > CHUNK_BYTES):
+                yield framed(pack(b"".join(loose)))
+                loose, size = [], 0
+            if part.is_frame:
+                yield framed(part.body)
+            else:
+                loose.append(lines)
+                size += len(lines)
+        if loose:
+            yield framed(pack(b"".join(loose)))
+
+    def _parts(self, no: int, start: int, stop: int) -> Iterator[Part]:
         at, limit = start, 1
         while at < stop:
             rows = self.db.all(self.sql["chunks"], no=no, at=at, limit=limit)
             if not rows:
                 raise _gone()
             for first, count, codec, _, crc, ends, body in rows:
-                lines = unpacked(codec, crc, body)
                 low, high = at - first, min(stop - first, count)
-                if low or high < count:
-                    cut = read_ends(ends, len(lines))
-                    lines = lines[cut[low - 1] if low else 0 : cut[high - 1]]
-                yield lines
+                yield Part(low, high, count, codec, crc, ends, body)
                 at = first + high
                 if at >= stop:
                     return
@@ -248,8 +266,30 @@ def counts(items: Items, small: bool) -> dict[str, int]:
     }
 
 
-_of_thread = local()
-"""packing, unpacking: to make one takes a sixth of the time of a chunk."""
+class Part(NamedTuple):
+    """Items [low, high) of a chunk that has `size` of them."""
+
+    low: int
+    high: int
+    size: int
+    codec: int
+    crc: int | None
+    ends: bytes | None
+    body: bytes
+
+    @property
+    def is_frame(self) -> bool:
+        """Whether the chunk is a frame, and the part all of it."""
+        return self.codec == ZSTD and self.low == 0 and self.high == self.size
+
+    def lines(self) -> bytes:
+        """Their JSON lines."""
+        lines = unpacked(self.codec, self.crc, self.body)
+        if self.low or self.high < self.size:
+            cut = read_ends(self.ends, len(lines))
+            lines = lines[cut[self.low - 1] if self.low else 0 : cut[self.high - 1]]
+        return lines
+
 
 _PACKED = ("count", "raw_bytes", "codec", "crc", "ends", "body")
 _MISSING = object()
@@ -263,7 +303,7 @@ def packed(items: Items, *, compress: bool) -> dict[str, Any]:
     body = items.lines
     codec, crc = RAW, None
     if compress:
-        smaller = _zstd().compress(body)
+        smaller = pack(body)
         if len(smaller) < len(body):
             codec, body = ZSTD, smaller
     if codec == RAW:
@@ -278,17 +318,9 @@ def unpacked(codec: int, crc: int | None, body: bytes) -> bytes:
         if crc32(body) != crc:
             raise Local("A chunk of items is damaged: its checksum does not match")
         return body
-    import zstandard  # most commands read no chunk
-
     try:
-        machine = _of_thread.unpacking
-    except AttributeError:
-        machine = _of_thread.unpacking = zstandard.ZstdDecompressor()
-    try:
-        if zstandard.get_frame_parameters(body).content_size > rules.MAX_PAYLOAD_BYTES:
-            raise Local("A chunk of items is damaged: it claims more than a chunk can hold")
-        return machine.decompress(body)  # type: ignore[no-any-return]
-    except zstandard.ZstdError as error:
+        return unpack(body)
+    except Damaged as error:
         raise Local(f"A chunk of items is damaged: {error}") from None
 
 
@@ -312,16 +344,6 @@ def read_ends(stored: bytes | None, length: int) -> array[int]:
     if sys.byteorder == "big":
         ends.byteswap()
     return ends
-
-
-def _zstd() -> Any:
-    try:
-        return _of_thread.packing
-    except AttributeError:
-        import zstandard  # most commands write no chunk
-
-        _of_thread.packing = zstandard.ZstdCompressor(level=1, write_checksum=True)
-        return _of_thread.packing
 
 
 def _gone() -> NotFound:

@@ -73,6 +73,8 @@ class ItemsPage(Struct, kw_only=True):
     next window starts after; `lines` may hold more or fewer of them. bytes: the
     length of all blocks together, where it is known beforehand. is_checked: that who
     keeps the items has held them against its checksums, so that nobody has to again.
+    packed: the same lines as frames of zstd (see formats/frames.py), where they are kept
+    so; of the two one can be read, and who unpacks a frame holds it against its checksum.
     """
 
     total: int
@@ -81,6 +83,7 @@ class ItemsPage(Struct, kw_only=True):
     desc: bool
     scanned: int
     lines: Iterable[bytes]
+    packed: Iterable[bytes] | None = None
     bytes: int | None = None
     is_checked: bool = False
 
@@ -112,6 +115,9 @@ UPDATE = Endpoint("PUT", "/v2/datasets/{ref}", "dataset", "write")
 DELETE = Endpoint("DELETE", "/v2/datasets/{ref}", "dataset", "write")
 CHECKED = ("X-Storectl-Items", "checked")
 """The header of items that were held against checksums, see ItemsPage.is_checked."""
+
+PACKED = "application/zstd"
+"""The media type of JSON lines in frames, for who says that it accepts them."""
 
 ITEMS = Endpoint("GET", "/v2/datasets/{ref}/items", "dataset", signed=True)
 PUSH = Endpoint("POST", "/v2/datasets/{ref}/items", "dataset", "write", fast=True)

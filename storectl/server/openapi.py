@@ -52,8 +52,8 @@ JSON = "application/json"
 REFS = "#/components/schemas/{name}"
 ABOUT = f"""\
 Datasets, key-value stores and request queues, as the Apify API (v2) has them, and what this
-server adds: every such operation, parameter and property says `x-extension`, the name that
-`GET /v2/capabilities` has for it, or `server` where every server of this kind has it.
+server adds: every such operation, parameter, media type and property says `x-extension`, the
+name that `GET /v2/capabilities` has for it, or `server` where every server of this kind has it.
 
 - A boolean in a query may also be `1` or `0`; a list is joined by commas. An empty value counts
   as none, of a repeated name the first is taken, and unknown names are passed over.
@@ -265,7 +265,9 @@ def _content(operation: Operation) -> Schema:
         return {JSON: {"schema": whole}}
     # The schema is that of JSON; other formats are described by their names alone.
     return {
-        kind: {"schema": answer if kind.startswith(JSON) else BYTES} for kind in operation.plain
+        kind: {"schema": answer if kind.startswith(JSON) else BYTES}
+        | ({"x-extension": EXTENDING[kind]} if kind in EXTENDING else {})
+        for kind in operation.plain
     }
 
 

@@ -159,8 +159,13 @@ SCOPE = text(
     f"|/{rules.ID}:(?:{'|'.join(RIGHTS)}))"
 )
 
-EXTENDING = {"inOrder": "queue-order", "observe": "queue-observers", "large": "large-batches"}
-"""Parameters beyond the API, and the extensions that they belong to."""
+EXTENDING = {
+    "inOrder": "queue-order",
+    "observe": "queue-observers",
+    "large": "large-batches",
+    dataset.PACKED: "packed-items",
+}
+"""Parameters and media types beyond the API, and the extensions that they belong to."""
 
 REQUEST: Schema = {"$ref": "#/components/schemas/Request"}
 BATCH: Schema = {"type": "array", "minItems": 1, "maxItems": rules.MAX_BATCH_REQUESTS}
@@ -256,7 +261,7 @@ OPERATIONS: Operations = {
     dataset.ITEMS: Operation(
         {"type": "array", "items": ITEM},
         query=(ItemsQuery, "format", "attachment", *map(camel, OPTIONS)),
-        plain=tuple(FORMATS[name].media_type for name in SERVED),
+        plain=(*(FORMATS[name].media_type for name in SERVED), dataset.PACKED),
     ),
     dataset.PUSH: Operation({}, 201, headers=_ONCE, body=PUSHED),
     dataset.STATISTICS: Operation(objects(fieldStatistics=nullable(OBJECT))),

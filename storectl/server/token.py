@@ -32,6 +32,7 @@ EXTENSIONS = [
     "idempotency-key",
     "large-batches",
     "links",
+    "packed-items",
     "queue-observers",
     "queue-order",
     "token-scopes",

@@ -29,10 +29,10 @@ class Lanes(Generic[Job]):
     A process that is told to stop does not stay for a call that waits for a server.
     """
 
-    def __init__(self, call: Callable[[Job], object], most: int) -> None:
+    def __init__(self, call: Callable[[Job], object], most: int, name: str = "lane") -> None:
         self.most = most
         self.busy = 0
-        self._call = call
+        self._call, self._name = call, name
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._outcomes: SimpleQueue[Outcome[Job]] = SimpleQueue()
         self._threads = 0
@@ -42,7 +42,7 @@ class Lanes(Generic[Job]):
         self.busy += 1
         if self.busy > self._threads:
             self._threads += 1
-            Thread(target=self._work, name=f"lane-{self._threads}", daemon=True).start()
+            Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
         self._jobs.put(job)
 
     def over(self, free: int = 0) -> Iterator[Outcome[Job]]:
@@ -66,6 +66,41 @@ class Lanes(Generic[Job]):
                 error = raised
             self._outcomes.put(Outcome(job, error))
             del job, error
+
+
+class Aside:
+    """Work that is done beside, one piece after the other, in a thread of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._lanes: Lanes[Callable[[], object]] = Lanes(_run, 1, name)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the last piece is not done. Raises what it raised, if it is."""
+        self._told(0)
+        return bool(self._lanes.busy)
+
+    def start(self, work: Callable[[], object]) -> None:
+        """Begin a piece, when the last one is done."""
+        self.wait()
+        self._lanes.start(work)
+
+    def wait(self) -> None:
+        """Until the last piece is done. Raises what it raised."""
+        self._told(1)
+
+    def close(self) -> None:
+        """Start nothing more."""
+        self._lanes.close()
+
+    def _told(self, free: int) -> None:
+        for _, error in self._lanes.over(free):
+            if error is not None:
+                raise error
+
+
+def _run(work: Callable[[], object]) -> None:
+    work()
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def describe(folder: Folder) -> dict[str, Any]:
 def stored(datasets: Datasets, ref: str, jobs: int) -> Iterator[bytes]:
     """The items of a dataset, each a line without its newline."""
     rows = Rows(datasets, ref, ItemsQuery(), jobs=jobs)
-    for _, window in rows.windows(0, rows_of_window(datasets.get(ref), jobs)):
+    for _, window in rows.windows(0, rows_of_window(datasets.get(ref), rows.jobs)):
         rest = b""
         for block in window:
             *lines, rest = (rest + block).split(b"\n")

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,13 +20,13 @@ from msgspec.structs import replace
 
 from storectl.errors import InvalidInput, Local
 from storectl.formats import write
-from storectl.formats.blocks import whole_lines
+from storectl.formats.blocks import groups, whole_lines
 from storectl.formats.encoding import packed, packing
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.transfer.dataset import whole_file
 from storectl.transfer.events import Advanced, Event, Finished, Saved, Started
 from storectl.transfer.journal import Journal
-from storectl.transfer.lanes import quick_turns
+from storectl.transfer.lanes import Aside, quick_turns
 from storectl.transfer.target import Target
 from storectl.transfer.windows import Rows, rows_of_window
 
@@ -74,7 +75,7 @@ def pull(
     state = _agreed(journal.read(State), part, target.file)
     total = state.total if state else None
     rows = Rows(datasets, ref, query, total=total, jobs=jobs, retries=retries)
-    state = state or State(total=rows.total, window=window or rows_of_window(dataset, jobs))
+    state = state or State(total=rows.total, window=window or rows_of_window(dataset, rows.jobs))
     yield Started(total=len(rows), resumed=state.items)
     done = _Part(part, state, journal, hashed=target.is_part)
     if state.inode is None:
@@ -111,11 +112,16 @@ def _agreed(state: State | None, part: Path, file: Path) -> State | None:
 
 
 class _Part:
-    """The part file: items as JSON lines, and how much of them is sure."""
+    """The part file: items as JSON lines, and how much of them is sure.
+
+    Its checksum, and what makes it sure, are the work of two threads beside: each of them
+    would take as long as a server on this machine needs to send the items.
+    """
 
     def __init__(self, path: Path, state: State, journal: Journal, *, hashed: bool) -> None:
         self.path, self.state, self.journal = path, state, journal
         self.digest: Any = sha256() if hashed else None
+        self._hashing, self._keeping = Aside("hashing"), Aside("keeping")
         self._next = 0.0
 
     def fill(self, rows: Rows) -> Iterator[Event]:
@@ -133,10 +139,16 @@ class _Part:
                         bytes=now.bytes + size,
                     )
                     yield Advanced(now.items, now.bytes, now.rows)
-                    if time.monotonic() >= self._next:
-                        self._keep(file, now)
+                    if time.monotonic() >= self._next and not self._keeping.busy:
+                        file.flush()
+                        self._keeping.start(partial(self._keep, file.fileno(), now))
             finally:
-                self._keep(file, now)
+                self._keeping.wait()
+                file.flush()
+                self._keep(file.fileno(), now)
+                self._hashing.wait()
+                self._hashing.close()
+                self._keeping.close()
 
     def _opened(self) -> BinaryIO:
         """The file at the end of what is sure."""
@@ -154,24 +166,30 @@ class _Part:
     def _copy(self, blocks: Iterable[bytes], file: BinaryIO, known: int | None) -> tuple[int, int]:
         """Append the blocks; their items, counted if they are not known, and bytes."""
         items = size = 0
-        for block in blocks:
-            file.write(block)
+        for group in groups(blocks, READ_BYTES):
             if self.digest is not None:
-                self.digest.update(block)
-            if known is None:
-                items += block.count(b"\n")
-            size += len(block)
+                self._hashing.wait()
+                self._hashing.start(partial(_update, self.digest, group))
+            for block in group:
+                file.write(block)
+                size += len(block)
+                if known is None:
+                    items += block.count(b"\n")
         return items if known is None else known, size
 
-    def _keep(self, file: BinaryIO, now: State) -> None:
+    def _keep(self, file: int, now: State) -> None:
         """Bytes first, then what speaks of them."""
         if now == self.state:
             return
-        file.flush()
-        os.fsync(file.fileno())
+        os.fsync(file)
         self.journal.write(now)
         self.state = now
         self._next = time.monotonic() + CHECKPOINT_SECS
+
+
+def _update(digest: Any, blocks: list[bytes]) -> None:
+    for block in blocks:
+        digest.update(block)
 
 
 def _seen(file: Path, items: int) -> Iterator[Event]:

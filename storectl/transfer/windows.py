@@ -31,6 +31,10 @@ AHEAD_BYTES = 12 * 1024 * 1024
 KEPT_BYTES = 32 * 1024 * 1024
 """What is freed meanwhile and kept for the next window, at most."""
 
+PACKED_JOBS = 3
+"""Calls at once to a server that sends items as it keeps them, where an answer is a sixth as
+long: its time goes into the two chunks that each window cuts, so that few large ones are best."""
+
 FEWEST_ROWS, MOST_ROWS, ROWS = 100, 50_000, 5_000
 """Of one call: at least, at most, and where the size of items is not known."""
 
@@ -57,8 +61,8 @@ class Rows:
     """The rows that a query selects, as the dataset is when it is first asked.
 
     total: items in the dataset then; items that come later are not among the rows.
-    jobs: calls at once; 0 reads in this thread, for a store in this process. retries:
-    how often a body that breaks off is asked for again; retried: how often it was.
+    jobs: calls at once, at most; 0 reads in this thread, for a store in this process.
+    retries: how often a body that breaks off is asked for again; retried: how often it was.
     """
 
     def __init__(
@@ -76,7 +80,7 @@ class Rows:
         self.retried = 0
         self._grown = 0
         self._over = False
-        self.total = self._count() if total is None else total
+        self.total = total if total is not None and not jobs else self._seen(total)
 
     def __len__(self) -> int:
         rows = max(self.total - self.query.offset, 0)
@@ -106,11 +110,14 @@ class Rows:
             self._over = True
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _count(self) -> int:
+    def _seen(self, total: int | None) -> int:
+        """Look at the first row: how many there are if that is not known, and how they come."""
         # Of a page, not of the description of the dataset, which may lag behind.
         query = replace(self.query, limit=1)
         page, _ = self.whole(lambda: self.datasets.items(self.ref, query))
-        return page.total
+        if page.packed is not None:
+            self.jobs = min(self.jobs, PACKED_JOBS)
+        return page.total if total is None else total
 
     def _streamed(self, at: int, end: int) -> Iterator[bytes]:
         while at < end:

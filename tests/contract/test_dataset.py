@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from storectl.errors import InvalidInput, NotFound
+from storectl.formats.frames import unframed
 from storectl.model.dataset import Datasets, ItemsPage, ItemsQuery
 from storectl.model.items import Item, Items
 from storectl.model.page import walk
@@ -89,6 +92,47 @@ def test_a_window_is_cut_anywhere(
     assert (page.total, page.offset, page.scanned) == (3000, offset, len(expected))
     assert page.bytes in (None, len(lines))
     assert b"".join(page.lines) == lines
+
+
+@given(st.data())
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_packed_lines_are_the_lines(varied: str, datasets: Datasets, data: st.DataObject) -> None:
+    """Of whole chunks, cut ones, a large item, and a tail of single ones that are kept plain."""
+    offset = data.draw(st.integers(0, VARIED + 1))
+    limit = data.draw(st.none() | st.integers(1, VARIED))
+    query = ItemsQuery(offset=offset, limit=limit)
+
+    packed = datasets.items(varied, query).packed
+
+    plain = text(datasets, varied, offset=offset, limit=limit)
+    assert b"".join(unframed(packed or ())) == plain
+    assert (packed is not None) or not plain
+
+
+VARIED = 2530
+
+
+@pytest.fixture
+def varied(datasets: Datasets) -> str:
+    """A dataset of so many items, in chunks of every kind."""
+    datasets.create("varied")
+    for items in (numbered(0, 1200), [{"large": "x" * 300_000}], numbered(1201, 1299)):
+        datasets.push("~varied", Items.of(items))
+    for n in range(2500, VARIED):
+        datasets.push("~varied", Items.of(numbered(n, 1)))
+    return datasets.get("~varied").id
+
+
+@pytest.mark.parametrize("query", [{"desc": True}, {"fields": ("n",)}, {"skip_empty": True}])
+def test_what_is_not_kept_so_does_not_come_packed(
+    varied: str, datasets: Datasets, query: dict[str, object]
+) -> None:
+    page = datasets.items(varied, ItemsQuery(**query))
+
+    assert page.packed is None
+    assert len(objects(page)) == VARIED
 
 
 def test_no_items_are_read_with_a_limit_of_none_at_all(datasets: Datasets) -> None:
