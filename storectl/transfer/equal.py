@@ -44,7 +44,7 @@ class Comparison(NamedTuple):
 
     def notes(self, pairs: list[Pair]) -> Iterator[Note | None]:
         """What is known of each file that is equal to its record; None where they differ."""
-        if self.wishes.compare != "checksum":
+        if self.wishes.compare != "checksum" and not any(map(self._is_of_another, pairs)):
             yield from map(self._equal, pairs)
             return
         with ThreadPoolExecutor(self.jobs) as pool:
@@ -62,6 +62,8 @@ class Comparison(NamedTuple):
             return (note or Note(key=pair.key)) if size == record.size else None
         if self.wishes.compare == "checksum":
             return self._equal_bytes(file, record)
+        if self._is_of_another(pair):
+            return self._equal_there(file, record)
         if note is None or note.stored != record.size:
             return None
         if note.sha256 and record.sha256 and note.sha256 != record.sha256:
@@ -71,6 +73,29 @@ class Comparison(NamedTuple):
         if self.way == "pull" and (note.unpacked if self.wishes.raw else note.content_encoding):
             return None
         return note
+
+    def _is_of_another(self, pair: Pair) -> bool:
+        """Whether a file is known, but not as that of this record, whose checksum is listed."""
+        assert pair.file is not None
+        assert pair.record is not None
+        note, record = pair.file.note, pair.record
+        return (
+            self.wishes.compare == "memory"
+            and note is not None
+            and note.stored is None
+            and note.content_type is not None
+            and bool(record.sha256 and record.content_type)
+        )
+
+    def _equal_there(self, file: Found, key: Key) -> Note | None:
+        """The note of a file that holds what another store has too, unpacked there as here."""
+        if file.stamp.size != key.size or (found := self._equal_listed(file, key)) is None:
+            return None
+        try:
+            record = self.keeper.record(self.ref, key.key, body=False)
+        except NotFound:
+            return None
+        return found if record.content_encoding is None else None
 
     def _equal_bytes(self, file: Found, key: Key) -> Note | None:
         """Compare all bytes. What is gone or cannot be unpacked is not equal."""

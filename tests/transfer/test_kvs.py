@@ -160,6 +160,33 @@ def test_what_another_store_holds_is_not_taken_for_this_ones(
 
 
 @pytest.mark.parametrize("way", ["pull", "push"])
+def test_what_another_store_lists_with_the_same_checksum_is_not_moved(
+    kvs: KeyValueStores, folder: Path, way: Way
+) -> None:
+    for name in ("same", "bytes", "size", "type", "packed"):
+        (folder / name).write_bytes(b"1")
+    move(kvs, folder, "push")
+    kvs.create("other")
+    others = {"bytes": (b"2", "text/plain", None), "size": (b"11", "text/plain", None)}
+    others |= {"type": (b"1", "image/png", None), "packed": (b"1", "text/plain", "gzip")}
+    for name in held(folder):
+        body, type, encoding = others.get(name, (b"1", "text/plain", None))
+        record = Record(key=name, content_type=type, content_encoding=encoding, body=(body,))
+        kvs.put("~other", record)
+
+    with opened(folder, create=False) as found:
+        found.belongs_to("other")
+        work = Sync(kvs, "~other", found, way, Wishes())
+        plan = work.plan()
+        list(work.run(Plan(learned=plan.learned)))
+        again = work.plan()
+
+    assert plan.same == again.same == {"same"}
+    assert [file.name for file, _ in plan.learned] == ["same"]
+    assert again.learned == []
+
+
+@pytest.mark.parametrize("way", ["pull", "push"])
 @pytest.mark.parametrize("compare", ["memory", "checksum"])
 def test_a_record_that_was_set_anew_is_seen(
     kvs: KeyValueStores, folder: Path, way: Way, compare: str
