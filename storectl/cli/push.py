@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -84,6 +85,7 @@ def push(
     """
     from storectl.transfer import push as transfer  # OpenSSL, for who pushes
 
+    _check_order(ref, files or [])
     sources = [
         source._replace(format=format, typed=typed, delimiter=delimiter)
         for source in sources_of(files or [])
@@ -122,6 +124,17 @@ def push(
         raise Partial(f"{plural(done.refused, 'item')} refused, {done.moved:,} pushed")
     if done.refused:
         raise InvalidInput(f"no item of {names} could be stored")
+
+
+def _check_order(ref: str, files: list[str]) -> None:
+    """Tell a FILE that came before its REF from one that is missing."""
+    if len(files) != 1 or files == ["-"]:
+        return
+    if Path(ref).is_file() and not Path(files[0]).exists():
+        raise InvalidInput(
+            f"{ref!r} is a file and {files[0]!r} is none: FILE and REF are swapped?",
+            hint=f"storectl dataset push {shlex.quote(files[0])} {shlex.quote(ref)}",
+        )
 
 
 def _is_there(store: Store, ref: str) -> bool:

@@ -115,6 +115,19 @@ def test_an_empty_input_is_a_failure_unless_it_is_fine(cli: Cli, text: str) -> N
     assert (allowed.code, allowed.out) == (0, "0\n")
 
 
+def test_a_file_before_its_dataset_is_told_from_one_that_is_missing(
+    here: Here, prices: Path
+) -> None:
+    swapped = here("dataset", "push", str(prices), "my-prices")
+    missing = here("dataset", "push", "prices", "my-prices")
+
+    assert (swapped.code, swapped.out) == (2, "")
+    assert "FILE and REF are swapped?" in swapped.err
+    assert f"storectl dataset push my-prices {prices}" in swapped.err
+    assert (missing.code, missing.out) == (3, "")
+    assert "swapped" not in missing.err
+
+
 def test_files_are_looked_at_before_anything_is_sent(here: Here, prices: Path) -> None:
     done = here("dataset", "push", "prices", str(prices), "none.jsonl")
 
