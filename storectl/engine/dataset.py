@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import accumulate
+from typing import Any, NamedTuple, cast
 from zlib import crc32
 
 import msgspec
 
-from storectl.engine.db import Tx
+from storectl.engine.db import SharedDb, Tx
 from storectl.engine.retention import TOUCH_MS
 from storectl.engine.schema import check_items, check_schema
 from storectl.engine.storage import Keeper, StorageRow, common
@@ -120,12 +122,30 @@ class Datasets(Keeper[Dataset]):
 
     def _push(self, no: int, items: Items, chunk: dict[str, Any], small: bool) -> bool:
         """Append one chunk in one statement; False, and nothing is done, where that cannot be."""
+        db = cast(SharedDb, self.db)
+        row = {**chunk, "clean": items.clean}
+        return db.gather(("push", no, small), row, partial(self._push_all, no, small))
+
+    def _push_all(self, no: int, small: bool, chunks: list[dict[str, Any]]) -> list[bool]:
+        """The same for the chunks of several threads, one behind the other."""
         now = self.clock()
-        values = {"no": no, "now": now, "since": now - TOUCH_MS, **counts(items, small), **chunk}
-        tails = self.db.commit(self.sql["push"], **values)
+        columns = {name: [chunk[name] for chunk in chunks] for name in _PACKED}
+        tails = self.db.commit(
+            self.sql["push"],
+            no=no,
+            now=now,
+            since=now - TOUCH_MS,
+            small=int(small),
+            pushes=len(chunks),
+            items=sum(columns["count"]),
+            clean=sum(chunk["clean"] for chunk in chunks),
+            size=sum(columns["raw_bytes"]),
+            behind=[0, *accumulate(columns["count"][:-1])],
+            **columns,
+        )
         if tails and small and is_full(*tails[0]):
             self.db.write(lambda tx: self._fold_full(tx, no))
-        return bool(tails)
+        return [bool(tails)] * len(chunks)
 
     def _fold_full(self, tx: Tx, no: int) -> None:
         """Fold the tail, unless somebody just has."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from storectl.errors import StorectlError, Unavailable
+from storectl.errors import Unavailable
 
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
@@ -88,8 +88,8 @@ def _make(calls: list[_Call[Any, Any]], make: Callable[[list[Any]], Sequence[Any
         for call, given in zip(calls, found, strict=True):
             call.given = given
     except BaseException as error:
-        known = isinstance(error, StorectlError) and not isinstance(error, Unavailable)
-        if known and len(calls) > 1:
+        is_undone = isinstance(error, Exception) and not isinstance(error, Unavailable)
+        if is_undone and len(calls) > 1:
             for call in calls:
                 _make([call], make)
             return

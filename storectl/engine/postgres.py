@@ -39,9 +39,9 @@ _BIGINT = frozenset(
     """
     accessed_at after_expires_at after_first after_no after_ord after_storage_no at before
     behind bytes clean clean_count codec count crc created_at delete_count deletes expires_at
-    first first_ord grown handled handled_count head_read_count head_reads item_count last
+    first first_ord grown handled handled_count head_read_count head_reads item_count items last
     last_ord last_used_at latest limit list_count lists lock_gen locked_until many_clients
-    modified_at no not_before now offset ord over previous_until rate raw_bytes read_count
+    modified_at no not_before now offset ord over previous_until pushes rate raw_bytes read_count
     reads request_count request_no requests revoked_at secs since size small stop storage_no
     tail_bytes tail_first tail_rows until value version write_count writes
     """.split()

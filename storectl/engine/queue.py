@@ -14,6 +14,7 @@ import msgspec
 from storectl.engine.db import Row, SharedDb, Tx
 from storectl.engine.paging import cursor_after, cursor_behind, page_name, place_of, start_of
 from storectl.engine.request import (
+    Overtaken,
     Writes,
     ids_json,
     in_head,
@@ -121,7 +122,11 @@ class Queues(Keeper[Queue]):
                 writes.hold(each.id for each in written)
             return [added for group in groups for added in writes.update(group, forefront)]
 
-        return self.db.write(work)
+        while True:
+            try:
+                return self.db.write(work)
+            except Overtaken:  # then it is there the next time
+                continue
 
     def delete_requests(
         self, ref: str, keys: list[Request], *, client_key: str | None = None

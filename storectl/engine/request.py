@@ -46,6 +46,10 @@ class There(NamedTuple):
         return self.ord is None
 
 
+class Overtaken(Exception):
+    """Somebody added a request that was not there: what was begun has to begin anew."""
+
+
 class HeadItem(Struct, rename="camel"):
     """What the head shows of a request's body."""
 
@@ -128,11 +132,15 @@ class Writes:
         )
 
     def update(self, written: list[Written], forefront: bool) -> list[Added]:
-        """Write requests with distinct IDs; unknown ones are inserted."""
+        """Write requests with distinct IDs; unknown ones are inserted. Raises Overtaken."""
         ids = ids_json(each.id for each in written)
         rows = self.tx.all(self.sql["there"], no=self.no, ids=ids, now=self.now)
         there = {id: There(no, ord, bool(locked), size) for id, no, ord, locked, size in rows}
         fresh = [each for each in written if each.id not in there]
+        if fresh and "hold_queue" in self.sql:  # others may add them until the queue is held
+            self.hold(())
+            if self.known(fresh):
+                raise Overtaken
         if fresh:
             self.insert(fresh, forefront)
         if there:

@@ -15,20 +15,24 @@ INSERT INTO chunk (storage_no, first, count, raw_bytes, codec, crc, ends, body)
 VALUES (:no, :first, :count, :raw_bytes, :codec, :crc, :ends, :body);
 
 -- push @postgres --
--- Both in one round trip, and the row of the storage is held no longer than that takes: one
--- chunk for a dataset that was used lately. A large one only where it has no tail to fold.
+-- Both in one round trip, and the row of the storage is held no longer than that takes: a chunk
+-- each of some pushes into a dataset that was used lately. Large ones only where there is no
+-- tail to fold. behind: items of those before it.
 WITH taken AS (
     UPDATE storage
     SET tail_first = CASE WHEN :small = 1 AND tail_rows = 0 THEN item_count ELSE tail_first END,
-        tail_rows = tail_rows + :small, tail_bytes = tail_bytes + :small * :bytes,
-        item_count = item_count + :count, clean_count = clean_count + :clean,
-        bytes = bytes + :bytes, write_count = write_count + 1,
+        tail_rows = tail_rows + :small * :pushes, tail_bytes = tail_bytes + :small * :size,
+        item_count = item_count + :items, clean_count = clean_count + :clean,
+        bytes = bytes + :size, write_count = write_count + :pushes,
         modified_at = :now, accessed_at = :now
     WHERE no = :no AND accessed_at > :since AND (:small = 1 OR tail_rows = 0)
-    RETURNING item_count - :count AS first, tail_rows, tail_bytes
+    RETURNING item_count - :items AS first, tail_rows, tail_bytes
 ), kept AS (
     INSERT INTO chunk (storage_no, first, count, raw_bytes, codec, crc, ends, body)
-    SELECT :no, first, :count, :raw_bytes, :codec, :crc, :ends, :body FROM taken
+    SELECT :no, first + behind, count, raw_bytes, codec, crc, ends, body
+    FROM taken, unnest(
+        :behind[], :count[], :raw_bytes[], :codec[], :crc[], :ends[], :body[]
+    ) AS chunk (behind, count, raw_bytes, codec, crc, ends, body)
 )
 SELECT tail_rows, tail_bytes FROM taken;
 
