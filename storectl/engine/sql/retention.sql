@@ -64,12 +64,15 @@ SELECT 0 WHERE false;
 -- 1 MiB at the end of the file, after what is there has moved into what is free before it.
 PRAGMA incremental_vacuum(256);
 
+-- give_back @postgres --
+SELECT 1;
+
 -- give_back_little --
 -- The list of what is free is searched for each page: where it is long, that is the work.
 PRAGMA incremental_vacuum(16);
 
--- give_back @postgres --
-SELECT 1 WHERE false;
+-- give_back_little @postgres --
+SELECT 1;
 
 -- forget_links --
 DELETE FROM link WHERE expires_at BETWEEN 1 AND :now;
