@@ -55,7 +55,7 @@ def put(store: EngineStore, bytes_each: int) -> Step:
 
 def add(store: EngineStore, name: int) -> Step:
     """Batches into one queue, of which 70 % is new."""
-    fresh = iter(range(10**9))
+    fresh, queue = iter(range(10**9)), store.queues.get("~added").id
 
     def step() -> int:
         keys = [
@@ -63,7 +63,7 @@ def add(store: EngineStore, name: int) -> Step:
             for _ in range(BATCH)
         ]
         store.queues.add(
-            "~added", [{"url": f"https://example.com/{key}", "uniqueKey": key} for key in keys]
+            queue, [{"url": f"https://example.com/{key}", "uniqueKey": key} for key in keys]
         )
         return BATCH
 
@@ -72,14 +72,14 @@ def add(store: EngineStore, name: int) -> Step:
 
 def lock(store: EngineStore, name: int) -> Step:
     """Lock 25 of one queue and handle them."""
-    key = f"client-{name}"
+    key, queue = f"client-{name}", store.queues.get("~locked").id
 
     def step() -> int:
-        head = store.queues.lock_head("~locked", lock_secs=60, limit=BATCH, client_key=key)
+        head = store.queues.lock_head(queue, lock_secs=60, limit=BATCH, client_key=key)
         done = [{**each, "handledAt": "2026-01-01T00:00:00.000Z"} for each in head.items]
         for each in done:
             each.pop("lockExpiresAt")
-        store.queues.update_requests("~locked", done, client_key=key)
+        store.queues.update_requests(queue, done, client_key=key)
         return len(done)
 
     return step

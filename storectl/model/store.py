@@ -119,10 +119,11 @@ class Served(Store, Protocol):
         ...
 
     def together(self, works: Sequence[Callable[[], Done]]) -> list[Done]:
-        """Run pieces of work, each of which may write, with one commit for all.
+        """Run pieces of work, each of which may write, with few commits; all is durable then.
 
-        The failure of one undoes what it wrote, and has to be caught by it. Raises what
-        keeps the commit from being made: then nothing is written.
+        The failure of one undoes what it wrote, and has to be caught by it. A folder makes
+        one commit of all, and raises what keeps it from being made: then nothing is written.
+        A PostgreSQL makes one of what goes to the same storage at once.
         """
         ...
 
