@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -194,3 +195,27 @@ def test_a_wrong_password_is_told_and_not_shown(guarded: Guarded) -> None:
 
     assert "PGPASSFILE" in str(caught.value.hint)
     assert "wrong-sesame" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_nobody_is_refused_who_comes_after_a_restart(guarded: Guarded, noticed: bool) -> None:
+    """Also where many connections were open, and whether or not a call met the gap."""
+    cluster = guarded.cluster
+    store = open_store(cluster.database())
+    id = store.datasets.create("prices")[0].id
+
+    def push(n: int) -> None:
+        store.datasets.push(id, Items.of([{"n": n}]))
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(push, range(12)))
+        cluster.stop()
+        if noticed:
+            with pytest.raises(Unavailable):
+                push(99)
+        cluster.start()
+        time.sleep(connections.AWAY_SECS)
+        list(threads.map(push, range(12)))
+
+    assert store.datasets.get(id).item_count == 24
+    store.close()
