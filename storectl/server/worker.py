@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storectl.errors import Conflict, StorectlError
+from storectl.errors import Conflict, StorectlError, Unavailable
 from storectl.model.memory import keep_freed
 from storectl.model.store import Served
 from storectl.server.log import say
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from storectl.server.loop import Loop
 
 SWEEP_SECS = 60.0
+AGAIN_SECS = 0.5
+"""How often a process that starts looks for a database that is away."""
+
 SWITCH_SECS = 0.001
 """How long a thread that computes keeps the loop waiting."""
 
@@ -53,9 +56,23 @@ def load(
     sys.setswitchinterval(SWITCH_SECS)
     keep_freed(BLOCK_BYTES, KEPT_BYTES)
     page = _page(counts, workers) if counts is not None else None
-    store = open_store()
+    store = opened(open_store)
     threading.Thread(target=_sweep, args=(store, page), daemon=True).start()
     return Loop(store, settings, page)
+
+
+def opened(open_store: Callable[[], Served]) -> Served:
+    """The store, once what it stands on is there: a process that takes another's place may
+    come while it is away, and two that fail would end the server."""
+    told = None
+    while True:
+        try:
+            return open_store()
+        except Unavailable as error:
+            if told is None:
+                told = error
+                say(f"error: {error.message}; a process that starts waits for it")
+            time.sleep(AGAIN_SECS)
 
 
 def _page(counts: Path, workers: int) -> Page:

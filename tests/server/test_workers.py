@@ -16,7 +16,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from storectl.engine import open_store
+from storectl.engine.store import EngineStore
+from storectl.errors import Unavailable
 from storectl.model.dataset import ItemsQuery
+from storectl.server import worker
 
 SERVING = Path(__file__).parents[1] / "serving.py"
 WORKERS = 3
@@ -136,3 +139,20 @@ def test_none_outlives_the_one_that_started_them(started: Started) -> None:
     started.process.kill()
 
     until(lambda: not any(map(is_running, workers)))
+
+
+def test_one_that_starts_waits_for_a_database_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(worker, "AGAIN_SECS", 0.0)
+    gone = [Unavailable("PostgreSQL at db is away")] * 3
+
+    def open_it() -> EngineStore:
+        if gone:
+            raise gone.pop()
+        return open_store(str(tmp_path))
+
+    worker.opened(open_it).close()
+
+    told = "error: PostgreSQL at db is away; a process that starts waits for it\n"
+    assert capsys.readouterr().err == told
