@@ -16,12 +16,12 @@ from threading import Event, Thread
 
 import httpx
 import pytest
-from storectl.formats.frames import framed, pack
 
 from storectl import errors
 from storectl.client.dataset import ended_lines
 from storectl.client.http import Http
 from storectl.client.store import ClientStore
+from storectl.formats.frames import framed, pack
 from storectl.model.dataset import CHECKED, PACKED, ItemsQuery
 from storectl.model.storage import ListQuery
 from storectl.model.token import ME
