@@ -26,6 +26,7 @@ from storectl.formats.batch import Batch
 from storectl.model import rules
 from storectl.model.dataset import Dataset, Datasets
 from storectl.model.items import Items
+from storectl.model.memory import keep_freed
 from storectl.transfer.dataset import BATCH_BYTES, Source, batches
 from storectl.transfer.doubt import NOT_THERE, base_of, counted, holds, is_doubtful, landed
 from storectl.transfer.events import Advanced, Event, Finished, Refused, Started
@@ -35,6 +36,9 @@ from storectl.transfer.ledger import Sent, State, There
 
 AHEAD = 4
 """How many times more batches may be there behind one that is not yet than there are lanes."""
+
+KEPT_BYTES = 16 * 1024 * 1024
+"""What batches leave behind and the next one takes, at most."""
 
 REMEMBERED_SECS = 23 * 3600
 """For so long a store surely knows a key: an hour less than it says."""
@@ -72,6 +76,7 @@ def push(
     a call in doubt is made again where the store knows no keys.
     """
     begin = time.monotonic()
+    keep_freed(KEPT_BYTES, KEPT_BYTES)
     sizes = [source.size for source in sources]
     sending = _Sending(datasets, into, jobs, retries)
     total = sum(size or 0 for size in sizes) if None not in sizes else None
@@ -99,8 +104,8 @@ def push(
 class _Call(Struct):
     """One batch on its way. refused: items of it that the store would not take.
 
-    crc: of its lines as they were read; made where the call is. tries: how often it was
-    sent again; is_repeated: that it may be there twice.
+    crc: of its lines as they were read; None until it is made, where the call is. tries: how
+    often it was sent again; is_repeated: that it may be there twice.
     """
 
     number: int
@@ -210,10 +215,12 @@ class _Sending:
         number = self._number
         if self._was_there(number, batch.items):
             return
+        # What is sent next is looked at while the last is on its way.
+        crc = crc32(batch.items.lines) if self._lanes.most == 1 else None
         yield from self._collect(1)
         while number > self.state.batches + AHEAD * self._lanes.most:
             yield from self._collect(self._lanes.most - self._lanes.busy + 1)
-        self._start(_Call(number, batch, name, f"{self.state.key}-{number}"))
+        self._start(_Call(number, batch, name, f"{self.state.key}-{number}", crc=crc))
         if len(batch.items.lines) < self.state.batch_bytes // 2:
             # Whatever it comes from may pause; what became of it is told before.
             yield from self._collect(self._lanes.most)
