@@ -10,7 +10,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from storectl.cli.frame import App, Context
-from storectl.cli.options import Ordered, OutputFile, Ref
+from storectl.cli.options import CreateQueue, Ordered, OutputFile, Ref
 from storectl.cli.progress import summary
 from storectl.cli.request import States, Told, states_of
 from storectl.cli.values import plural
@@ -67,9 +67,7 @@ def import_requests(
     reset: Annotated[
         bool, typer.Option("--reset", help="What was handled is pending again.")
     ] = False,
-    create: Annotated[
-        bool, typer.Option("--create", help="Create the queue if there is none of that name.")
-    ] = False,
+    create: CreateQueue = False,
     ordered: Ordered = True,
 ) -> None:
     """Add the requests of a file that `queue export` wrote, in their order.

@@ -29,6 +29,10 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Change nothing, say what would change.")
 ]
 
+CreateQueue = Annotated[
+    bool, typer.Option("--create", help="Create the queue if there is none of that name.")
+]
+
 OutputFile = Annotated[
     Path | None,
     typer.Option(

@@ -18,7 +18,7 @@ from storectl.cli.exchange import add_exchange, source_of
 from storectl.cli.frame import App, Context
 from storectl.cli.listing import Limited, Noun
 from storectl.cli.lock import add_lock_verbs
-from storectl.cli.options import DryRun, Limit, Ordered, Ref
+from storectl.cli.options import CreateQueue, DryRun, Limit, Ordered, Ref
 from storectl.cli.progress import summary
 from storectl.cli.request import SomeIds, States, Told, batched, by_id, selected, states_of
 from storectl.cli.storage import add_verbs
@@ -90,9 +90,7 @@ def add(
     forefront: Annotated[
         bool, typer.Option("--forefront", help="Before all others; the last one first.")
     ] = False,
-    create: Annotated[
-        bool, typer.Option("--create", help="Create the queue if there is none of that name.")
-    ] = False,
+    create: CreateQueue = False,
     ordered: Ordered = True,
 ) -> None:
     """Add requests to a queue. What is there already stays as and where it is.
