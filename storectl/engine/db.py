@@ -113,6 +113,12 @@ def statements(noun: str, dialect: str) -> dict[str, str]:
     }
 
 
+@cache
+def changes_rights(sql: str) -> bool:
+    """Whether a query may change who may do what: it says so."""
+    return "-- Changes rights." in sql
+
+
 def migrations(dialect: str) -> list[Path]:
     """The schema's numbered steps, in order, from the first."""
     return sorted((SQL_DIR / "schema").glob(f"[0-9][0-9][0-9][0-9].{dialect}.sql"))

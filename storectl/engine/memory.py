@@ -15,7 +15,8 @@ Answer = TypeVar("Answer")
 class Memory:
     """Exact, over all threads and processes: what it gives, the database would give too.
 
-    rights: for answers that only a change of rights changes.
+    rights: for answers that a change of rights changes, and else a deletion, which may be
+    seen a tenth of a second later.
     """
 
     def __init__(self, db: Db, most: int = MOST, *, rights: bool = False) -> None:

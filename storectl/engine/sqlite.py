@@ -18,7 +18,7 @@ from typing import Any, Generic
 
 import apsw
 
-from storectl.engine.db import Answer, Row, Taken, migrations
+from storectl.engine.db import Answer, Row, Taken, changes_rights, migrations
 from storectl.engine.files import make_folder
 from storectl.engine.turns import Turns
 from storectl.errors import Internal, Local, StorectlError, Unavailable
@@ -28,6 +28,8 @@ APPLICATION_ID = 0x73746F72
 OLDEST_SQLITE = (3, 51, 3)
 BATCH_JOBS = 256
 BUSY_MS = 30_000
+REMEMBER_SECS = 0.1
+"""How long rights are gone by that only a deletion of their storage has ended."""
 
 
 class _Job(Generic[Answer]):
@@ -44,19 +46,23 @@ class _Job(Generic[Answer]):
 
 
 class SqliteTx:
-    """Statements on one connection."""
+    """Statements on one connection. changes_rights: whether one of them did."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._execute = connection.execute
         self._executemany = connection.executemany
+        self.changes_rights = False
 
     def all(self, sql: str, **values: Any) -> list[Row]:
+        self.changes_rights |= changes_rights(sql)
         return self._execute(sql, values).fetchall()
 
     def one(self, sql: str, **values: Any) -> Row | None:
+        self.changes_rights |= changes_rights(sql)
         return self._execute(sql, values).fetchone()
 
     def many(self, sql: str, rows: Iterable[dict[str, Any]]) -> None:
+        self.changes_rights |= changes_rights(sql)
         self._executemany(sql, rows)
 
 
@@ -118,7 +124,8 @@ class SqliteDb:
         return None if self._inside == get_ident() else self._turns.count()
 
     def rights(self) -> int | None:
-        return self.version()
+        changes = None if self._inside == get_ident() else self._turns.rights()
+        return None if changes is None else changes << 40 | int(time.monotonic() / REMEMBER_SECS)
 
     def write(self, work: Callable[[SqliteTx], Answer]) -> Answer:
         thread = get_ident()
@@ -170,7 +177,7 @@ class SqliteDb:
         go. To be called where nothing else is done here. Raises Local.
         """
         try:
-            with self._turns.turn(), self._turns.commit():
+            with self._turns.turn(), self._turns.commit(rights=True):
                 for pragma in ("temp_store=FILE", "auto_vacuum=INCREMENTAL"):
                     self._writer.execute(f"PRAGMA {pragma}").fetchall()
                 self._writer.execute("VACUUM").fetchall()
@@ -217,12 +224,13 @@ class SqliteDb:
         with self._turns.turn():
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
+                self._tx.changes_rights = False
                 self._take(jobs)
                 for job in jobs:
                     self._attempt(job, alone=job is jobs[0])
                     if job is jobs[-1]:
                         self._take(jobs)
-                with self._turns.commit():
+                with self._turns.commit(rights=self._tx.changes_rights):
                     self._writer.execute("COMMIT")
             except BaseException as error:
                 if self._writer.in_transaction:
@@ -304,7 +312,7 @@ class SqliteDb:
             self._writer.execute("PRAGMA auto_vacuum=INCREMENTAL").fetchall()
         if one("journal_mode", "wal") != "wal":
             raise Local(f"{self.path} is on a file system without write-ahead logging")
-        with self._turns.turn(), self._turns.commit():
+        with self._turns.turn(), self._turns.commit(rights=True):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 for step in range(one("user_version"), len(steps)):

@@ -91,7 +91,7 @@ def test_in_the_middle_of_an_own_commit_what_was_before_still_holds(tmp_path: Pa
     turns = Turns(tmp_path)
     before = turns.count()
 
-    with turns.turn(), turns.commit():
+    with turns.turn(), turns.commit(rights=True):
         during = turns.count()
 
     assert during == before
@@ -102,7 +102,7 @@ def test_a_commit_that_fails_counts_too(tmp_path: Path) -> None:
     turns = Turns(tmp_path)
     before = turns.count()
 
-    with pytest.raises(OSError, match="full"), turns.turn(), turns.commit():
+    with pytest.raises(OSError, match="full"), turns.turn(), turns.commit(rights=True):
         raise OSError("full")
 
     assert turns.count() not in (None, before)
@@ -114,7 +114,7 @@ def test_in_a_folder_that_cannot_be_written_nothing_is_remembered(tmp_path: Path
     turns = Turns(tmp_path)
 
     assert turns.count() is None
-    with turns.turn(), turns.commit():
+    with turns.turn(), turns.commit(rights=True):
         pass
 
 
@@ -126,3 +126,49 @@ def test_a_memory_does_not_grow_without_end(tmp_path: Path) -> None:
         memory.recall(key, read)
 
     assert len(asked) == 4  # `c` each time
+
+
+def test_rights_are_asked_again_only_where_a_commit_changes_them(tmp_path: Path) -> None:
+    turns = Turns(tmp_path)
+    before = turns.rights()
+
+    with turns.turn(), turns.commit(rights=False):
+        pass
+    after_other_things = turns.rights()
+    with turns.turn(), turns.commit(rights=True):
+        pass
+
+    assert after_other_things == before
+    assert turns.rights() not in (None, before)
+
+
+def test_a_change_of_rights_of_another_writer_is_seen_at_once(tmp_path: Path) -> None:
+    db, other = SqliteDb(tmp_path), SqliteDb(tmp_path)
+    before = db.rights()
+
+    other.commit("-- Changes rights.\nDELETE FROM granted")
+
+    assert db.rights() not in (None, before)
+
+
+def test_nobody_knows_rights_while_they_are_changed_or_after_who_did_died(tmp_path: Path) -> None:
+    mine, theirs = Turns(tmp_path), Turns(tmp_path)
+    before = mine.rights()
+
+    change = theirs.commit(rights=True)
+    change.__enter__()
+    during = mine.rights()
+    with mine.turn(), mine.commit(rights=False):
+        mending = mine.rights()
+
+    assert during is None
+    assert mending != before
+    assert mine.rights() not in (None, before)
+
+
+def test_a_file_of_turns_that_counts_no_rights_yet_goes_on_counting(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes((4).to_bytes(8, sys.byteorder))
+
+    turns = Turns(tmp_path)
+
+    assert (turns.count(), turns.rights()) == (4, 0)

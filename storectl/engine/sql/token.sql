@@ -42,6 +42,10 @@ WHERE (hash = :hash OR previous_hash = :hash) AND revoked_at IS NULL;
 -- used --
 UPDATE token SET last_used_at = :now WHERE id = :id;
 
+-- used @sqlite --
+-- Changes rights. With them it is remembered when a token was used; here nobody waits for that.
+UPDATE token SET last_used_at = :now WHERE id = :id;
+
 -- create --
 INSERT INTO token (id, user_id, name, hash, last4, scope, created_at, expires_at)
 VALUES (:id, :user_id, :name, :hash, :last4, :scope, :now, :expires_at);
