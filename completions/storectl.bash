@@ -6,7 +6,7 @@ _storectl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word="${COMP_WORDS[i]}"
         case "$word" in
-        --access|--apply|--batch|--blobs|--bwlimit|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--email|--error|--exclude|--expires|--fail-on|--feed-description|--feed-title|--field|--fields|--file|--flatten|--format|--from-end|--glob|--header|--host|--id|--include|--input|--jobs|--keep|--keep-old|--key|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--metrics|--offset|--older-than|--omit|--only|--output|--output-fields|--owner|--plan|--port|--prefix|--profile|--progress|--public-url|--rate|--rate-limit|--ready-file|--resource|--retention|--retries|--scope|--secs|--server|--sort|--split|--stale|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--workers|--write-to|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) ((i++)); continue ;;
+        --access|--apply|--batch|--blobs|--bwlimit|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--email|--error|--exclude|--expires|--fail-on|--feed-description|--feed-title|--field|--fields|--file|--flatten|--format|--from-end|--garbage-grace|--glob|--header|--host|--id|--include|--input|--jobs|--keep|--keep-old|--key|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--metrics|--offset|--older-than|--omit|--only|--output|--output-fields|--owner|--plan|--port|--prefix|--profile|--progress|--public-url|--rate|--rate-limit|--ready-file|--resource|--retention|--retries|--scope|--secs|--server|--sort|--split|--stale|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--workers|--write-to|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) ((i++)); continue ;;
         -*) continue ;;
         esac
         next="${path:+$path }$word"
@@ -40,7 +40,7 @@ _storectl() {
         *" --progress") COMPREPLY=($(compgen -W "auto plain none" -- "$cur")); return ;;
     esac
     case "$prev" in
-        --access|--apply|--batch|--blobs|--bwlimit|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--email|--error|--exclude|--expires|--fail-on|--feed-description|--feed-title|--field|--fields|--file|--flatten|--format|--from-end|--glob|--header|--host|--id|--include|--input|--jobs|--keep|--keep-old|--key|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--metrics|--offset|--older-than|--omit|--only|--output|--output-fields|--owner|--plan|--port|--prefix|--profile|--progress|--public-url|--rate|--rate-limit|--ready-file|--resource|--retention|--retries|--scope|--secs|--server|--sort|--split|--stale|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--workers|--write-to|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) COMPREPLY=(); return ;;
+        --access|--apply|--batch|--blobs|--bwlimit|--client-key|--collect|--collection|--color|--default-access|--delimiter|--dir|--email|--error|--exclude|--expires|--fail-on|--feed-description|--feed-title|--field|--fields|--file|--flatten|--format|--from-end|--garbage-grace|--glob|--header|--host|--id|--include|--input|--jobs|--keep|--keep-old|--key|--layout|--limit|--lock-secs|--map|--max-delete|--max-items|--max-retries|--method|--metrics|--offset|--older-than|--omit|--only|--output|--output-fields|--owner|--plan|--port|--prefix|--profile|--progress|--public-url|--rate|--rate-limit|--ready-file|--resource|--retention|--retries|--scope|--secs|--server|--sort|--split|--stale|--state|--store|--timeout|--type|--unique-key|--until-idle|--unwind|--url|--url-glob|--user|--user-data|--value|--view|--workers|--write-to|--xml-root|--xml-row|-H|-f|-i|-j|-o|-p|-t) COMPREPLY=(); return ;;
     esac
     case "$path" in
         "") words="dataset kvs queue local access token serve open backup restore store login logout whoami profile config api doctor completion help" options="" ;;
@@ -127,7 +127,7 @@ _storectl() {
         "token rotate") words="" options="--keep-old --dry-run -n" ;;
         "token revoke") words="" options="--dry-run -n" ;;
         "token check") words="" options="" ;;
-        "serve") words="" options="--host --port --dir --blobs --rate-limit --retention --default-access --workers --metrics --ready-file --public-url --open" ;;
+        "serve") words="" options="--host --port --dir --blobs --rate-limit --retention --garbage-grace --default-access --workers --metrics --ready-file --public-url --open" ;;
         "open") words="" options="--no-browser" ;;
         "backup") words="" options="" ;;
         "restore") words="" options="" ;;

@@ -7,7 +7,7 @@ function __storectl_at
             set skip 0
             continue
         end
-        if contains -- $word --access --apply --batch --blobs --bwlimit --client-key --collect --collection --color --default-access --delimiter --dir --email --error --exclude --expires --fail-on --feed-description --feed-title --field --fields --file --flatten --format --from-end --glob --header --host --id --include --input --jobs --keep --keep-old --key --layout --limit --lock-secs --map --max-delete --max-items --max-retries --method --metrics --offset --older-than --omit --only --output --output-fields --owner --plan --port --prefix --profile --progress --public-url --rate --rate-limit --ready-file --resource --retention --retries --scope --secs --server --sort --split --stale --state --store --timeout --type --unique-key --until-idle --unwind --url --url-glob --user --user-data --value --view --workers --write-to --xml-root --xml-row -H -f -i -j -o -p -t
+        if contains -- $word --access --apply --batch --blobs --bwlimit --client-key --collect --collection --color --default-access --delimiter --dir --email --error --exclude --expires --fail-on --feed-description --feed-title --field --fields --file --flatten --format --from-end --garbage-grace --glob --header --host --id --include --input --jobs --keep --keep-old --key --layout --limit --lock-secs --map --max-delete --max-items --max-retries --method --metrics --offset --older-than --omit --only --output --output-fields --owner --plan --port --prefix --profile --progress --public-url --rate --rate-limit --ready-file --resource --retention --retries --scope --secs --server --sort --split --stale --state --store --timeout --type --unique-key --until-idle --unwind --url --url-glob --user --user-data --value --view --workers --write-to --xml-root --xml-row -H -f -i -j -o -p -t
             set skip 1
             continue
         end
@@ -529,8 +529,9 @@ complete -c storectl -n '__storectl_at serve' -l dir -r -d 'Folder of the store;
 complete -c storectl -n '__storectl_at serve' -l blobs -r -d 'Where large records go: s3://BUCKET/PREFIX or a folder. The store remembers it. [default: what the store has; at first its own folder]'
 complete -c storectl -n '__storectl_at serve' -l rate-limit -r -d 'Requests a second for each storage: in general, and for pushes and single records and requests. [default: 30/200]'
 complete -c storectl -n '__storectl_at serve' -l retention -r -d 'Storages without a name go so long after their last use, from now on, also without a server. [default: what the store has; at first 7d]'
+complete -c storectl -n '__storectl_at serve' -l garbage-grace -r -d 'Bytes of large records stay so long after they are replaced or deleted, from now on: longer than a backup takes. [default: what the store has; at first 1h]'
 complete -c storectl -n '__storectl_at serve' -l default-access -x -a 'restricted id' -d 'Who may read storages that do not say: restricted, or id for whoever knows the ID. [default: id]'
-complete -c storectl -n '__storectl_at serve' -l workers -r -d 'Processes that share the port; one a core is enough.'
+complete -c storectl -n '__storectl_at serve' -l workers -r -d 'Processes that share the port; one a core is enough. [default: 1]'
 complete -c storectl -n '__storectl_at serve' -l metrics -r -d 'Show what is counted, for Prometheus, at an address of its own; without a HOST on this machine alone.'
 complete -c storectl -n '__storectl_at serve' -l ready-file -r -d 'Written when it answers.'
 complete -c storectl -n '__storectl_at serve' -l public-url -r -d 'The address clients know, behind a proxy.'
