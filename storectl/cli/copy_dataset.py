@@ -63,8 +63,8 @@ def copy(
         jobs=ctx.obj.jobs(ends.source),
         retries=ctx.obj.settings.retries,
     )
-    before = ends.target.datasets.get(ends.target_id).item_count
-    done, progress = ctx.obj.output.follow(transfer.copy_items(work), "item")
+    before = transfer.items_there(work)
+    done, progress = ctx.obj.output.follow(transfer.copy_items(work, before), "item")
     now = ends.target.datasets.get(ends.target_id).item_count
     there = f"'{target}' has {now:,}"
     where = f"to '{target}' of {ends.target.label}; {there}"

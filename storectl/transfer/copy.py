@@ -67,16 +67,16 @@ class DatasetCopy(NamedTuple):
     retries: int = 8
 
 
-def copy_items(copy: DatasetCopy) -> Iterator[Event]:
+def copy_items(copy: DatasetCopy, there: int) -> Iterator[Event]:
     """Append the items that the source has now, in order.
 
-    Raises Conflict if the target holds something else. A push is named by what it is
-    made of: two copies at once, or one whose answer was lost, append it once where the
-    store remembers keys. Elsewhere see doubt.Sender.
+    there: what items_there told. A push is named by what it is made of: two copies at once,
+    or one whose answer was lost, append it once where the store remembers keys. Elsewhere
+    see doubt.Sender.
     """
     begin = time.monotonic()
     total = copy.source.get(copy.source_id).item_count
-    start = 0 if copy.append else _there(copy, total)
+    start = 0 if copy.append else there
     sender = Sender(copy.target, copy.target_id, copy.retries)
     yield Started(total=total - start)
     run = rules.new_id() if copy.append else ""
@@ -103,9 +103,15 @@ def copy_items(copy: DatasetCopy) -> Iterator[Event]:
     )
 
 
-def _there(copy: DatasetCopy, total: int) -> int:
-    """How many of the items the target has already. Compared: the first, middle and last."""
+def items_there(copy: DatasetCopy) -> int:
+    """How many items the target has. Raises Conflict unless the source begins with them.
+
+    Compared: the first, middle and last; nothing if whatever is there may stay.
+    """
     count = copy.target.get(copy.target_id).item_count
+    if copy.append:
+        return count
+    total = copy.source.get(copy.source_id).item_count
     source = Rows(copy.source, copy.source_id, copy.query, total=total)
     target = Rows(copy.target, copy.target_id, ItemsQuery(), total=count)
     if count > total or any(

@@ -158,7 +158,7 @@ def last(datasets: Any, ref: str, _: Path) -> object:
 
 def copied(jobs: int, datasets: Any, ref: str, _: Path) -> object:
     target = datasets.create(None)[0].id
-    drained(copy_items(DatasetCopy(datasets, ref, datasets, target, ALL, jobs=jobs)))
+    drained(copy_items(DatasetCopy(datasets, ref, datasets, target, ALL, jobs=jobs), 0))
     return b"".join(datasets.datasets.items(target, ALL).lines)
 
 

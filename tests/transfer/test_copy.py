@@ -23,6 +23,7 @@ from storectl.transfer.copy import (
     _cut,
     copy_items,
     copy_records,
+    items_there,
     missing_keys,
 )
 from storectl.transfer.events import Event, Finished, Refused
@@ -85,6 +86,10 @@ def lines(store: EngineStore, ref: str) -> bytes:
     return b"".join(store.datasets.items(ref, ItemsQuery()).lines)
 
 
+def copied(copy: DatasetCopy) -> Iterator[Event]:
+    return copy_items(copy, items_there(copy))
+
+
 @pytest.mark.parametrize("failing", [1, 2, 3])
 @pytest.mark.parametrize("after", [False, True], ids=["before it landed", "after it landed"])
 def test_a_copy_that_broke_off_is_finished_by_the_next_one(
@@ -95,8 +100,8 @@ def test_a_copy_that_broke_off_is_finished_by_the_next_one(
     broken = Breaking(there.datasets, "push", {failing}, after=after)
 
     with pytest.raises(Network):
-        last(copy_items(DatasetCopy(here.datasets, source, broken, target, ItemsQuery())))
-    last(copy_items(DatasetCopy(here.datasets, source, there.datasets, target, ItemsQuery())))
+        last(copied(DatasetCopy(here.datasets, source, broken, target, ItemsQuery())))
+    last(copied(DatasetCopy(here.datasets, source, there.datasets, target, ItemsQuery())))
 
     assert lines(there, target) == lines(here, source)
 
@@ -108,7 +113,7 @@ def test_two_copies_at_once_append_everything_once(here: EngineStore, there: Eng
     both = threading.Barrier(2)
 
     def run() -> None:
-        events = copy_items(copy)
+        events = copied(copy)
         next(events)  # it has looked at the target
         both.wait()
         last(events)
@@ -119,6 +124,21 @@ def test_two_copies_at_once_append_everything_once(here: EngineStore, there: Eng
     for thread in threads:
         thread.join()
 
+    assert lines(there, target) == lines(here, source)
+
+
+def test_what_a_killed_copy_sent_last_may_land_after_the_next_has_looked(
+    here: EngineStore, there: EngineStore
+) -> None:
+    source = filled(here, 12_000)
+    target = there.datasets.create("to")[0].id
+    copy = DatasetCopy(here.datasets, source, there.datasets, target, ItemsQuery())
+    seen = items_there(copy)
+    last(copied(copy))
+
+    done = last(copy_items(copy, seen))
+
+    assert seen + done.moved == there.datasets.get(target).item_count
     assert lines(there, target) == lines(here, source)
 
 
@@ -135,7 +155,7 @@ def test_a_short_answer_is_no_whole_copy(here: EngineStore, there: EngineStore) 
     short = Short(here.datasets, "items", set())
 
     with pytest.raises(Network):
-        last(copy_items(DatasetCopy(short, source, there.datasets, target, ItemsQuery())))
+        last(copied(DatasetCopy(short, source, there.datasets, target, ItemsQuery())))
 
 
 @pytest.mark.parametrize("at", [0, 500, 999])
@@ -149,7 +169,7 @@ def test_one_other_item_at_the_start_the_middle_or_the_end_is_a_conflict(
     there.datasets.push(target, Items.from_lines(items))
 
     with pytest.raises(Conflict):
-        last(copy_items(DatasetCopy(here.datasets, source, there.datasets, target, ItemsQuery())))
+        last(copied(DatasetCopy(here.datasets, source, there.datasets, target, ItemsQuery())))
 
 
 def test_parts_are_the_same_however_the_stream_is_cut() -> None:
