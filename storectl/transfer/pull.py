@@ -167,14 +167,14 @@ class _Part:
         """Append the blocks; their items, counted if they are not known, and bytes."""
         items = size = 0
         for group in groups(blocks, READ_BYTES):
+            block = b"".join(group)  # each call below hands the interpreter to other threads
             if self.digest is not None:
                 self._hashing.wait()
-                self._hashing.start(partial(_update, self.digest, group))
-            for block in group:
-                file.write(block)
-                size += len(block)
-                if known is None:
-                    items += block.count(b"\n")
+                self._hashing.start(partial(self.digest.update, block))
+            file.write(block)
+            size += len(block)
+            if known is None:
+                items += block.count(b"\n")
         return items if known is None else known, size
 
     def _keep(self, file: int, now: State) -> None:
@@ -185,11 +185,6 @@ class _Part:
         self.journal.write(now)
         self.state = now
         self._next = time.monotonic() + CHECKPOINT_SECS
-
-
-def _update(digest: Any, blocks: list[bytes]) -> None:
-    for block in blocks:
-        digest.update(block)
 
 
 def _seen(file: Path, items: int) -> Iterator[Event]:
