@@ -29,6 +29,9 @@ ON CONFLICT (storage_no, key) DO UPDATE SET
     size = excluded.size, sha256 = excluded.sha256, modified_at = excluded.modified_at,
     blob = excluded.blob, body = excluded.body;
 
+-- later --
+:now + 1000 * coalesce((SELECT value FROM setting WHERE key = 'garbage_secs'), :secs)
+
 -- keep @postgres --
 -- Small bodies under distinct keys, into a store without a schema that was used lately: in one
 -- round trip, for which the row of the store is held. What was under a key is read anew once
@@ -59,8 +62,7 @@ WITH box AS MATERIALIZED (
     WHERE key NOT IN (SELECT key FROM old)
 ), listed AS (
     INSERT INTO garbage (blob, not_before)
-    SELECT blob,
-        :now + 1000 * coalesce((SELECT value FROM setting WHERE key = 'garbage_secs'), :secs)
+    SELECT blob, <later>
     FROM old WHERE blob IS NOT NULL
 )
 UPDATE storage
@@ -88,8 +90,7 @@ WITH box AS MATERIALIZED (
     RETURNING size, blob
 ), listed AS (
     INSERT INTO garbage (blob, not_before)
-    SELECT blob,
-        :now + 1000 * coalesce((SELECT value FROM setting WHERE key = 'garbage_secs'), :secs)
+    SELECT blob, <later>
     FROM gone WHERE blob IS NOT NULL
 )
 UPDATE storage
@@ -123,10 +124,7 @@ INSERT INTO garbage (blob, not_before) SELECT * FROM unnest(:blob[], :not_before
 
 -- discard --
 -- What a row named until now: listed from when the store's grace is over, or :secs.
-INSERT INTO garbage (blob, not_before) VALUES (
-    :blob,
-    :now + 1000 * coalesce((SELECT value FROM setting WHERE key = 'garbage_secs'), :secs)
-);
+INSERT INTO garbage (blob, not_before) VALUES (:blob, <later>);
 
 -- discard @postgres --
 INSERT INTO garbage (blob, not_before)

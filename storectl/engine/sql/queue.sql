@@ -1,3 +1,12 @@
+-- who --
+many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
+    THEN 1 ELSE many_clients END,
+client_key = coalesce(client_key, :client_key)
+
+-- places --
+first_ord = first_ord - CASE WHEN :forefront THEN :count ELSE 0 END,
+last_ord = last_ord + CASE WHEN :forefront THEN 0 ELSE :count END
+
 -- book --
 -- Count a write and take places at one end of the queue, in one step.
 UPDATE storage
@@ -5,9 +14,7 @@ SET request_count = request_count + :requests, handled_count = handled_count + :
     bytes = bytes + :bytes, write_count = write_count + :writes,
     delete_count = delete_count + :deletes,
     first_ord = first_ord - :before, last_ord = last_ord + :behind,
-    many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
-        THEN 1 ELSE many_clients END,
-    client_key = coalesce(client_key, :client_key),
+    <who>,
     modified_at = :now, accessed_at = :now
 WHERE no = :no
 RETURNING first_ord, last_ord, many_clients;
@@ -28,9 +35,7 @@ SELECT no FROM storage WHERE no = :no AND (SELECT count(*) FROM held) >= 0 FOR N
 
 -- seen --
 UPDATE storage
-SET many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
-        THEN 1 ELSE many_clients END,
-    client_key = coalesce(client_key, :client_key)
+SET <who>
 WHERE no = :no
 RETURNING many_clients;
 
@@ -103,11 +108,8 @@ WITH given AS MATERIALIZED (
     UPDATE storage
     SET request_count = request_count + requests, handled_count = handled_count + handled,
         bytes = bytes + size, write_count = write_count + requests,
-        first_ord = first_ord - CASE WHEN :forefront THEN :count ELSE 0 END,
-        last_ord = last_ord + CASE WHEN :forefront THEN 0 ELSE :count END,
-        many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
-            THEN 1 ELSE many_clients END,
-        client_key = coalesce(client_key, :client_key),
+        <places>,
+        <who>,
         modified_at = :now, accessed_at = :now
     FROM sums WHERE no = :no AND accessed_at > :since AND requests > 0
     RETURNING first_ord, last_ord
@@ -138,11 +140,8 @@ WITH there AS MATERIALIZED (
     UPDATE storage
     SET handled_count = handled_count + handled, bytes = bytes + grown,
         write_count = write_count + requests,
-        first_ord = first_ord - CASE WHEN :forefront THEN :count ELSE 0 END,
-        last_ord = last_ord + CASE WHEN :forefront THEN 0 ELSE :count END,
-        many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
-            THEN 1 ELSE many_clients END,
-        client_key = coalesce(client_key, :client_key),
+        <places>,
+        <who>,
         modified_at = :now, accessed_at = :now
     FROM sums WHERE no = :no AND accessed_at > :since AND requests = :count
     RETURNING first_ord, last_ord
@@ -174,9 +173,7 @@ WITH there AS MATERIALIZED (
     UPDATE storage
     SET request_count = request_count - requests, handled_count = handled_count - handled,
         bytes = bytes - size, delete_count = delete_count + requests,
-        many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
-            THEN 1 ELSE many_clients END,
-        client_key = coalesce(client_key, :client_key),
+        <who>,
         modified_at = :now, accessed_at = :now
     FROM sums WHERE no = :no AND accessed_at > :since AND requests > 0
     RETURNING no
@@ -274,9 +271,7 @@ WITH free AS MATERIALIZED (
 ), booked AS (
     UPDATE storage
     SET write_count = write_count + (SELECT count(*) FROM head),
-        many_clients = CASE WHEN :client_key IS NULL OR client_key <> :client_key
-            THEN 1 ELSE many_clients END,
-        client_key = coalesce(client_key, :client_key),
+        <who>,
         modified_at = :now, accessed_at = :now
     WHERE no = :no AND EXISTS (SELECT 1 FROM head)
     RETURNING many_clients
