@@ -19,6 +19,7 @@ import msgspec
 from storectl.engine.db import SharedDb, Tx
 from storectl.engine.retention import TOUCH_MS
 from storectl.engine.schema import check_items, check_schema
+from storectl.engine.statistics import MISSING, FieldStatistics
 from storectl.engine.storage import Keeper, StorageRow, common
 from storectl.errors import InvalidInput, Local, NotFound
 from storectl.formats.frames import Damaged, framed, pack, unpack
@@ -169,7 +170,7 @@ class Datasets(Keeper[Dataset]):
         for block in self._forward(row.no, 0, row.item_count):
             for item in decode(block):
                 for name, statistics in found.items():
-                    statistics.add(item.get(name, _MISSING))
+                    statistics.add(item.get(name, MISSING))
         return {"fieldStatistics": {name: each.shown() for name, each in found.items()}}
 
     def describe(self, row: StorageRow, username: str | None) -> Dataset:
@@ -312,7 +313,6 @@ class Part(NamedTuple):
 
 
 _PACKED = ("count", "raw_bytes", "codec", "crc", "ends", "body")
-_MISSING = object()
 
 
 def packed(items: Items, *, compress: bool) -> dict[str, Any]:
@@ -377,41 +377,3 @@ def _shaped(blocks: Iterable[bytes], shape: Any) -> Iterator[bytes]:
         shaped = encode(list(shape(decode(block))))
         if shaped:
             yield shaped
-
-
-class FieldStatistics:
-    """Running statistics of one field, as the API reports them.
-
-    min, max: of numbers the value, of texts and arrays the length, of objects
-    the number of keys, of booleans 0 and whether one is true.
-    """
-
-    def __init__(self) -> None:
-        self.low: float | None = None
-        self.high: float | None = None
-        self.nulls = 0
-        self.missing = 0
-
-    def add(self, value: object) -> None:
-        """Take one item's value into account."""
-        if value is _MISSING:
-            self.missing += 1
-            return
-        if value is None:
-            self.nulls += 1
-            return
-        if isinstance(value, bool):
-            self.low, self.high = 0, max(self.high or 0, int(value))
-            return
-        size = value if isinstance(value, int | float) else len(value)  # type: ignore[arg-type]
-        self.low = size if self.low is None else min(self.low, size)
-        self.high = size if self.high is None else max(self.high, size)
-
-    def shown(self) -> dict[str, float | int | None]:
-        """The four figures."""
-        return {
-            "min": self.low,
-            "max": self.high,
-            "nullCount": self.nulls,
-            "emptyCount": self.missing,
-        }

@@ -262,4 +262,6 @@ def key_of(url: str) -> str:
             return unique_key(url)
     except (ValueError, UnicodeError):
         pass
-    raise InvalidInput(f"'{url:.200}' is not a URL", hint="https://example.com/page")
+    raise InvalidInput(
+        f"'{url:.200}' is not a URL", hint="one with a host: https://example.com/page"
+    )

@@ -93,8 +93,9 @@ def check_name(name: str) -> str:
         why = f"has {what}"
     else:
         why = "starts or ends with a hyphen"
+    shown = name if len(name) <= 80 else f"{name[:80]}…"
     raise InvalidInput(
-        f"Name {name!r} {why}; use letters, digits and hyphens inside", type="invalid-value"
+        f"Name {shown!r} {why}; use letters, digits and hyphens inside", type="invalid-value"
     )
 
 
