@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from contextlib import ExitStack
 from pathlib import Path
@@ -130,7 +131,7 @@ def _check_order(ref: str, files: list[str]) -> None:
     """Tell a FILE that came before its REF from one that is missing."""
     if len(files) != 1 or files == ["-"]:
         return
-    if Path(ref).is_file() and not Path(files[0]).exists():
+    if os.path.isfile(ref) and not os.path.exists(files[0]):  # Path raises at too long a name
         raise InvalidInput(
             f"{ref!r} is a file and {files[0]!r} is none: FILE and REF are swapped?",
             hint=f"storectl dataset push {shlex.quote(files[0])} {shlex.quote(ref)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -289,7 +290,7 @@ def _compare(checksum: bool, size_only: bool) -> Literal["memory", "size", "chec
 
 def _check_order(dir: str, ref: str) -> None:
     """Tell a REF that came before its DIR from a folder that is missing."""
-    if not Path(dir).exists() and Path(ref).is_dir():
+    if not os.path.exists(dir) and os.path.isdir(ref):  # Path raises at too long a name
         raise InvalidInput(
             f"{ref!r} is a folder and {dir!r} is none: REF and DIR are swapped?",
             hint=f"storectl kvs push {shlex.quote(ref)} {shlex.quote(dir)}",

@@ -125,6 +125,7 @@ def test_what_is_no_address_is_told(here: Here, server: str) -> None:
         (["dataset", "ls", "--older-than", "9999999999999999d"], 2, "at most 36500d"),
         (["dataset", "ls", "--timeout", "9999999999999999d"], 2, "at most 36500d"),
         (["profile", "add", "x", "--server", "http://far.example"], 2, "is not encrypted"),
+        (["dataset", "push", "x" * 300, "/dev/null", "--create"], 2, "has 300 characters"),
     ],
 )
 def test_odd_values_are_told_in_one_line(
