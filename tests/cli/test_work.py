@@ -514,8 +514,10 @@ def test_two_runs_on_one_queue_never_hold_a_request_twice(anywhere: Here) -> Non
     work = ("queue", "work", name, "-j", "4", "--", "sh", "-c", once, "sh", "{id}")
 
     runs = [anywhere.start(*work) for _ in range(2)]
-    outs = [process.communicate(timeout=60)[0].splitlines() for process in runs]
+    ends = [process.communicate(timeout=60) for process in runs]
 
+    assert [process.returncode for process in runs] == [0, 0], [err for _, err in ends]
+    outs = [out.splitlines() for out, _ in ends]
     handled = [json.loads(line)["url"] for out in outs for line in out]
     assert ran(anywhere) == []
     assert sorted(handled) == sorted(urls.split())
