@@ -50,10 +50,10 @@ def timed(words: list[str], env: dict[str, str], count: int = 1, output: Path | 
     return Run(count, secs, memory_mib, cpu_secs, os.getloadavg()[0])
 
 
-def at_once(scripts: list[list[str]], env: dict[str, str]) -> list[str]:
-    """Run Python scripts that say a line and then wait for one; what they print after it.
+def at_once(scripts: list[list[str]], env: dict[str, str] | None = None) -> tuple[float, list[str]]:
+    """Run Python scripts that say a line and then wait for one, and go on when all are ready.
 
-    They go on when all are ready. Raises Wrong if one fails.
+    Seconds from then to the last one's end, and what each prints. Raises Wrong if one fails.
     """
     pipe = subprocess.PIPE
     running = [
@@ -63,14 +63,17 @@ def at_once(scripts: list[list[str]], env: dict[str, str]) -> list[str]:
     for each in running:
         assert each.stdout is not None
         each.stdout.readline()
+    begin = time.perf_counter()
     for each in running:
         assert each.stdin is not None
         each.stdin.write("go\n")
         each.stdin.flush()
     said = [each.communicate()[0] for each in running]
-    if any(each.returncode for each in running):
-        raise Wrong(f"one of {len(running)} processes failed")
-    return said
+    secs = time.perf_counter() - begin
+    codes = [each.returncode for each in running]
+    if any(codes):
+        raise Wrong(f"of {len(running)} processes some failed: exit codes {codes}")
+    return secs, said
 
 
 def installed(name: str) -> str | None:

@@ -6,9 +6,7 @@ Database, servers and load share the machine.
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -18,7 +16,7 @@ from typing import NamedTuple
 import data
 from bench import Bench
 from load import WRK, Job, load
-from processes import Wrong
+from processes import Wrong, at_once
 from results import Goal, Row, rounds
 from served import HANDLING, LOCKED, RECORDS, Running, running
 
@@ -247,15 +245,15 @@ def _drain(bench: Bench, place: str, count: int) -> float:
     queue = store.queues.create("drained")[0].id
     _fill(store, queue, count)
     said = [bench.fresh("said") for _ in range(CONSUMERS)]
-    words = [[DRAIN, place, queue, str(n), str(file)] for n, file in enumerate(said)]
-    secs, codes, _ = _at_once(words)
+    words = [["-c", DRAIN, place, queue, str(n), str(file)] for n, file in enumerate(said)]
+    secs, _ = at_once(words)
     handed_out = [key for file in said for key in file.read_text().split()]
     handled = store.queues.get(queue).handled_request_count
     store.close()
-    if any(codes) or handled != count or sorted(map(int, handed_out)) != list(range(count)):
+    if handled != count or sorted(map(int, handed_out)) != list(range(count)):
         raise Wrong(
             f"{len(handed_out)} were handed out, {len(set(handed_out))} of them once, {handled} "
-            f"handled, of {count}; exit codes {codes}"
+            f"handled, of {count}"
         )
     return count / secs
 
@@ -269,35 +267,11 @@ def _limited(*places: str) -> Row:
     row = Row(f"limit of {RATE}/s, {CONSUMERS} proc.", "/s", FOLDER, (goal,))
     rates = []
     for place in places:
-        words = [LIMIT, place, str(RATE), str(RATE_SECS)]
-        _, codes, printed = _at_once([words] * CONSUMERS)
-        if any(codes):
-            raise Wrong(f"exit codes {codes}")
+        _, printed = at_once([["-c", LIMIT, place, str(RATE), str(RATE_SECS)]] * CONSUMERS)
         rates.append(sum(map(int, printed)) / RATE_SECS)
     row.add(*rates)
     row.beside.append(rates[1])
     return row
-
-
-def _at_once(scripts: list[list[str]]) -> tuple[float, list[int], list[str]]:
-    """Run scripts that wait for a line; seconds from then on, exit codes, what they print."""
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for words in scripts
-    ]
-    for each in running:
-        assert each.stdout is not None
-        each.stdout.readline()
-    begin = time.perf_counter()
-    for each in running:
-        assert each.stdin is not None
-        each.stdin.write("go\n")
-        each.stdin.flush()
-    codes = [each.wait() for each in running]
-    secs = time.perf_counter() - begin
-    return secs, codes, [each.communicate()[0] for each in running]
 
 
 def _fill(store: EngineStore, queue: str, count: int) -> None:

@@ -87,7 +87,8 @@ def _pushed(bench: Bench, sizes: list[int], turns: bool, secs: float) -> list[li
     store = open_store(str(folder))
     store.datasets.create("b")
     scripts = [[__file__, str(folder), str(size), str(turns), str(secs)] for size in sizes]
-    pushes: list[list[Push]] = [json.loads(said) for said in at_once(scripts, bench.env)]
+    _, said = at_once(scripts, bench.env)
+    pushes: list[list[Push]] = [json.loads(each) for each in said]
     found = store.datasets.get("~b").item_count
     store.close()
     shutil.rmtree(folder)

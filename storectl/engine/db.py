@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,9 @@ Asked = TypeVar("Asked")
 
 SQL_DIR = Path(__file__).parent / "sql"
 
+
+REMEMBER_SECS = 0.1
+"""How long a process may go by rights that it has read, where no count tells it of the change."""
 
 _PART = re.compile(r"<(\w+)>")
 
@@ -111,6 +115,11 @@ def statements(noun: str, dialect: str) -> dict[str, str]:
         for name, body in found.items()
         if name not in pieces
     }
+
+
+def dated(changes: int) -> int:
+    """A count of changes as another number every REMEMBER_SECS: nothing is remembered longer."""
+    return changes << 40 | int(time.monotonic() / REMEMBER_SECS)
 
 
 @cache

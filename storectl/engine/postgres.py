@@ -21,14 +21,19 @@ import psycopg
 from psycopg import errors
 
 from storectl.engine.connections import Connection, Connections, is_lost
-from storectl.engine.db import Answer, Asked, Row, migrations, statements
+from storectl.engine.db import (
+    REMEMBER_SECS,
+    Answer,
+    Asked,
+    Row,
+    changes_rights,
+    dated,
+    migrations,
+    statements,
+)
 from storectl.engine.gather import Gathering
 from storectl.errors import Local, Unavailable
 from storectl.model.store import TakesLong
-
-REMEMBER_SECS = 0.1
-"""How long a process may go by rights that it has read. Who changes rights waits for so long
-before saying so: nothing is allowed any more that an acknowledged change has ended."""
 
 TRIES = 8
 PAUSE_SECS = 0.01
@@ -81,7 +86,7 @@ def prepared(sql: str) -> Statement:
 
     bare = re.sub(r"--.*", "", sql).strip().rstrip(";")
     text = re.sub(r"(?<![:\w]):(\w+)(\[\])?", placed, bare)
-    return Statement(text, tuple(names), "-- Changes rights." in sql)
+    return Statement(text, tuple(names), changes_rights(sql))
 
 
 def _type(name: str) -> str:
@@ -158,7 +163,7 @@ class PostgresDb:
         return None  # to ask for it would take as long as to read again
 
     def rights(self) -> int | None:
-        return self._changes << 40 | int(time.monotonic() / REMEMBER_SECS)
+        return dated(self._changes)
 
     def write(self, work: Callable[[PostgresTx], Answer]) -> Answer:
         answer, changes_rights = self._run(partial(self._transact, work))
@@ -283,7 +288,10 @@ class PostgresDb:
         return self._connections.away(Unavailable(doubt, retry_after_secs=1))
 
     def _forget(self) -> None:
-        """Rights have changed: until this returns some process may go by the old ones."""
+        """Rights have changed: until this returns some process may go by the old ones.
+
+        Nothing is allowed any more that an acknowledged change has ended.
+        """
         self._changes += 1
         time.sleep(REMEMBER_SECS)
 

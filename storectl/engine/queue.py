@@ -242,7 +242,7 @@ class Queues(Keeper[Queue]):
             row = self.find(ref)
             self.touch(row)
             no, now = row.no, self.clock()
-            items, modified_at, seen = [], row.modified_at, None
+            modified_at, seen = row.modified_at, None
             # Who waits for requests asks again and again: while there are none, nothing is written.
             if self.db.one(self.sql["any_free"], no=no, now=now):
                 items, modified_at, seen = self.db.write(

@@ -18,7 +18,7 @@ from typing import Any, Generic
 
 import apsw
 
-from storectl.engine.db import Answer, Row, Taken, changes_rights, migrations
+from storectl.engine.db import Answer, Row, Taken, changes_rights, dated, migrations
 from storectl.engine.files import make_folder
 from storectl.engine.turns import Turns
 from storectl.errors import Internal, Local, StorectlError, Unavailable
@@ -28,8 +28,6 @@ APPLICATION_ID = 0x73746F72
 OLDEST_SQLITE = (3, 51, 3)
 BATCH_JOBS = 256
 BUSY_MS = 30_000
-REMEMBER_SECS = 0.1
-"""How long rights are gone by that only a deletion of their storage has ended."""
 
 
 class _Job(Generic[Answer]):
@@ -125,7 +123,7 @@ class SqliteDb:
 
     def rights(self) -> int | None:
         changes = None if self._inside == get_ident() else self._turns.rights()
-        return None if changes is None else changes << 40 | int(time.monotonic() / REMEMBER_SECS)
+        return None if changes is None else dated(changes)  # a deletion is no change of rights
 
     def write(self, work: Callable[[SqliteTx], Answer]) -> Answer:
         thread = get_ident()

@@ -47,21 +47,16 @@ def recut(blocks: Iterable[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes]:
 
 def gather(chunks: Iterable[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes]:
     """Join chunks until they make `size` bytes, so that no receiver is handed single rows."""
-    return map(b"".join, groups(chunks, size))
-
-
-def groups(chunks: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
-    """The chunks, as many at a time as make `size` bytes."""
     held: list[bytes] = []
     held_bytes = 0
     for chunk in chunks:
         held.append(chunk)
         held_bytes += len(chunk)
         if held_bytes >= size:
-            yield held
+            yield b"".join(held)
             held, held_bytes = [], 0
     if held_bytes:
-        yield held
+        yield b"".join(held)
 
 
 def decoder(number: Callable[[str], Any] = str) -> Callable[[bytes], list[Item]]:

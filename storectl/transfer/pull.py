@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from storectl.errors import InvalidInput, Local
 from storectl.formats import write
-from storectl.formats.blocks import groups, whole_lines
+from storectl.formats.blocks import gather, whole_lines
 from storectl.formats.encoding import packed, packing
 from storectl.model.dataset import Dataset, Datasets, ItemsQuery
 from storectl.transfer.dataset import whole_file
@@ -166,10 +166,9 @@ class _Part:
     def _copy(self, blocks: Iterable[bytes], file: BinaryIO, known: int | None) -> tuple[int, int]:
         """Append the blocks; their items, counted if they are not known, and bytes."""
         items = size = 0
-        for group in groups(blocks, READ_BYTES):
-            block = b"".join(group)  # each call below hands the interpreter to other threads
+        # Few and large: each call below hands the interpreter to other threads.
+        for block in gather(blocks, READ_BYTES):
             if self.digest is not None:
-                self._hashing.wait()
                 self._hashing.start(partial(self.digest.update, block))
             file.write(block)
             size += len(block)
